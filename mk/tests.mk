@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# Unit tests: every tests/*/test_NAME.c is one cmocka program, linked with the static library (which keeps hidden symbols).
+# `make BUILD=build-x check-NAME` builds and runs one. PARE_FIXTURES names the folder of larger fixtures.
+TESTSRC := $(wildcard tests/unit/test_*.c tests/kernel/test_*.c tests/golden/test_*.c tests/crash/test_*.c)
+TESTBIN := $(foreach t,$(TESTSRC),$(BUILD)/tests/$(basename $(notdir $(t))))
+TESTLIBS = $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
+
+define test_rule
+$(BUILD)/tests/$(basename $(notdir $(1))): $(1) $(BUILD)/libpare.a tests/fixture.h
+	@mkdir -p $$(@D)
+	$$(CC) $$(BASEFLAGS) $$(CPPFLAGS_ALL) -Itests $$(CFLAGS) -o $$@ $(1) $(BUILD)/libpare.a $$(LDFLAGS) $$(LIBS) $$(TESTLIBS)
+check-$(patsubst test_%,%,$(basename $(notdir $(1)))): $(BUILD)/tests/$(basename $(notdir $(1)))
+	$$<
+endef
+$(foreach t,$(TESTSRC),$(eval $(call test_rule,$(t))))
+
+.PHONY: testbins
+testbins: $(TESTBIN)

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/kernel/gemmq.h: quantized weights times int8 activations. One packed form for all batch sizes: 16 output rows are
+ * interleaved into a panel, so one accumulator lane belongs to one output and batch 1, 2..8 and many follow the same recipe
+ * (tensor/dtype.h): the same bits for a token alone or in a batch, on every tier. ref/ is the definition.
+ *
+ * Activations: blocks of 32 columns; amax = max |x|; d = amax / 127; q = nearest-even(x * (127 / amax)), all 0 when amax == 0.
+ * The row is padded with zeros to a multiple of 32. */
+#ifndef PARE_KERNEL_GEMMQ_H
+#define PARE_KERNEL_GEMMQ_H
+
+#include "tensor/dtype.h"
+
+#define PARE_PANEL 16
+
+/* n activation rows of k columns; kp = k rounded up to 32. The arrays lie in one block of pare_qact_bytes. */
+struct pare_qact {
+    uint32_t n, k, kp;
+    int8_t  *q;      /* [n][kp] */
+    float   *d;      /* [n][kp / 32] */
+    int32_t *sum16;  /* [n][kp / 16] sums of q over 16 columns: correction for unsigned codes */
+    float   *s16;    /* [n][kp / 16] d * (float)sum16: what minima of groups of 16 multiply */
+    float   *s32;    /* [n][kp / 32] d * (float)(sum over 32): what minima of groups of 32 multiply */
+};
+uint64_t pare_qact_bytes(uint32_t n, uint64_t k);
+/* Lays the arrays out in mem (PARE_ALIGN-aligned, pare_qact_bytes long). */
+void pare_qact_init(struct pare_qact *a, void *mem, uint32_t n, uint64_t k);
+
+/* A packed matrix [rows, cols]; rows are padded to whole panels with zero weights. */
+struct pare_packed {
+    const struct pare_dtype *type;  /* the standard type it came from */
+    uint64_t rows, cols;
+    uint32_t n_panels;
+    uint64_t panel_bytes;           /* multiple of 64 */
+    uint8_t *data;                  /* 64-byte aligned; owned by whoever allocated it */
+};
+/* Sets type, rows, cols, n_panels, panel_bytes (data NULL). False when the type is not packable (no PARE_DT_QUANT). */
+bool pare_packed_shape(struct pare_packed *p, const struct pare_dtype *t, uint64_t rows, uint64_t cols);
+static inline uint64_t pare_packed_bytes(const struct pare_packed *p) { return (uint64_t)p->n_panels * p->panel_bytes; }
+/* Bytes of scratch that pare_pack_panel needs. */
+uint64_t pare_pack_scratch(const struct pare_dtype *t, uint64_t cols);
+/* Packs panel `panel` from up to 16 consecutive rows (encoded, row_stride bytes apart); n_rows < 16 only in the last one. */
+void pare_pack_panel(const struct pare_packed *p, uint32_t panel, const uint8_t *rows, uint64_t row_stride, uint32_t n_rows, void *scratch);
+
+struct pare_gemmq {
+    int tier;
+    /* Quantizes rows [r0, r1) of x (ldx floats apart) into a. */
+    void (*quantize)(const struct pare_qact *a, const float *x, uint64_t ldx, uint32_t r0, uint32_t r1);
+    /* y[t * ldy + r] for r in panels [p0, p1) (only rows < w->rows are stored) and t in [t0, t1). */
+    void (*gemm)(float *y, uint64_t ldy, const struct pare_packed *w, const struct pare_qact *a, uint32_t p0, uint32_t p1,
+                 uint32_t t0, uint32_t t1);
+    /* How many tokens one call should get at least for good reuse of the unpacked weights (chunking hint). */
+    uint32_t token_tile;
+    const char *(*describe)(enum pare_type t); /* name of the kernel chosen for a type, for doctor and bench */
+};
+/* The table of a tier (enum pare_cpu_tier), clamped to what this machine has. Never NULL. */
+const struct pare_gemmq *pare_gemmq_for(int tier);
+
+/* Limits of this machine, measured now with n threads of the team (about seconds in all): int8 multiply-add operations a
+ * second (2 per multiply-add) of the tier's dot instruction, f32 FMA flops, DRAM read bytes a second. */
+struct pare_team;
+struct pare_limits { double int8_ops, f32_flops, read_bytes; };
+void pare_measure_limits(struct pare_limits *out, struct pare_team *team, int tier, double seconds);
+
+#endif
