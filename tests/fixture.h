@@ -3,6 +3,10 @@
 #ifndef PARE_TESTS_FIXTURE_H
 #define PARE_TESTS_FIXTURE_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
