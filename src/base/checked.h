@@ -7,8 +7,22 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline bool pare_mul_u64(uint64_t a, uint64_t b, uint64_t *out) { return !__builtin_mul_overflow(a, b, out); }
-static inline bool pare_add_u64(uint64_t a, uint64_t b, uint64_t *out) { return !__builtin_add_overflow(a, b, out); }
+static inline bool pare_mul_u64(uint64_t a, uint64_t b, uint64_t *out)
+{
+    uint64_t t;
+
+    if (__builtin_mul_overflow(a, b, &t)) return false;
+    *out = t;
+    return true;
+}
+static inline bool pare_add_u64(uint64_t a, uint64_t b, uint64_t *out)
+{
+    uint64_t t;
+
+    if (__builtin_add_overflow(a, b, &t)) return false;
+    *out = t;
+    return true;
+}
 
 /* align must be a power of two */
 static inline bool pare_align_up(uint64_t a, uint64_t align, uint64_t *out)

@@ -55,7 +55,9 @@ bool pare_dtype_row_bytes(const struct pare_dtype *t, uint64_t cols, uint64_t *o
 
 bool pare_dtype_bytes(const struct pare_dtype *t, uint64_t n_rows, uint64_t cols, uint64_t *out)
 {
-    uint64_t row;
+    uint64_t row, n;
 
-    return pare_dtype_row_bytes(t, cols, &row) && pare_mul_u64(n_rows, row, out);
+    if (!pare_dtype_row_bytes(t, cols, &row) || !pare_mul_u64(n_rows, row, &n)) return false;
+    *out = n;
+    return true;
 }

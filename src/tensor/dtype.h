@@ -25,7 +25,7 @@ enum pare_type {
     PARE_IQ1_S, PARE_IQ1_M, PARE_IQ2_XXS, PARE_IQ2_XS, PARE_IQ2_S, PARE_IQ3_XXS, PARE_IQ3_S, PARE_IQ4_NL, PARE_IQ4_XS,
     PARE_TQ1_0, PARE_TQ2_0, PARE_MXFP4,
     /* Our own, for rows of any width: one f16 scale a row, one signed byte of scale a group, codes of 2..6 bits.
-     * "h": groups of 16 instead of 32. docs/format.md has the layout. */
+     * "h": groups of 16 instead of 32. docs/own-types.md has the layout. */
     PARE_PQ2, PARE_PQ2H, PARE_PQ3, PARE_PQ3H, PARE_PQ4, PARE_PQ5, PARE_PQ6,
     PARE_TYPE_COUNT
 };
@@ -40,9 +40,9 @@ enum {
 
 /* The integer view of one row. Arrays belong to the caller; n_group = ceil(cols / group), n_super = ceil(cols / super). */
 struct pare_unpacked {
-    uint8_t *idx;   /* [n_group * group], padding columns hold an index whose lut value is 0, or any index when s == 0 */
+    uint8_t *idx;   /* [n_group * group], padding columns hold any index: the multiplication has zero activations there */
     int8_t  *s;     /* [n_group] sub-scale; 1 where the type has none */
-    uint8_t *m;     /* [n_group] sub-minimum; untouched where the type has none */
+    uint8_t *m;     /* [n_group] sub-minimum (1 where has_min without sub-scales); untouched where the type has none */
     float   *d;     /* [n_super] scale of the super-block */
     float   *dmin;  /* [n_super]; the value added is -(dmin * m). Untouched where the type has none */
 };

@@ -12,21 +12,13 @@
 #include "base/checked.h"
 #include "tensor/dtype_list.h"
 #include "tensor/encode.h"
+#include "tensor/spread.h"
 #include "tensor/unpacked.h"
 
-static void nibbles(uint8_t *idx, const uint8_t *q)
-{
-    for (int j = 0; j < 16; j++) {
-        idx[j] = q[j] & 15;
-        idx[j + 16] = q[j] >> 4;
-    }
-}
-
+/* 4 bytes: column c is bit c % 8 of byte c / 8 */
 static void fifth_bits(uint8_t *idx, const uint8_t *p)
 {
-    uint32_t h = pare_le32(p);
-
-    for (int j = 0; j < 32; j++) idx[j] |= (uint8_t)((h >> j & 1u) << 4);
+    for (int i = 0; i < 4; i++) pare_or8(idx + 8 * i, pare_spread1(p[i]) << 4);
 }
 
 /* A signed byte plus 128 is the same byte with its highest bit turned. */
@@ -52,10 +44,10 @@ static void signed_bytes(uint8_t *idx, const uint8_t *q)
             codes;                                                                                                     \
         }                                                                                                              \
     }
-UNPACK(q4_0, 18, 0, nibbles(idx, p + 2))
-UNPACK(q4_1, 20, 1, nibbles(idx, p + 4))
-UNPACK(q5_0, 22, 0, nibbles(idx, p + 6); fifth_bits(idx, p + 2))
-UNPACK(q5_1, 24, 1, nibbles(idx, p + 8); fifth_bits(idx, p + 4))
+UNPACK(q4_0, 18, 0, pare_nibbles32(idx, p + 2))
+UNPACK(q4_1, 20, 1, pare_nibbles32(idx, p + 4))
+UNPACK(q5_0, 22, 0, pare_nibbles32(idx, p + 6); fifth_bits(idx, p + 2))
+UNPACK(q5_1, 24, 1, pare_nibbles32(idx, p + 8); fifth_bits(idx, p + 4))
 UNPACK(q8_0, 34, 0, signed_bytes(idx, p + 2))
 UNPACK(q8_1, 36, 0, signed_bytes(idx, p + 4))
 #undef UNPACK

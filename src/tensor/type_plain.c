@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "tensor/dtype_list.h"
 #include "tensor/encode.h"
+#include "tensor/half.h"
 
 static void decode_f32(float *dst, const void *src, uint64_t cols)
 {
@@ -44,7 +45,6 @@ static double bits_f64(uint64_t u)
                                                                                                                        \
         for (uint64_t i = 0; i < cols; i++, p += (size)) dst[i] = (float)(expr);                                       \
     }
-DECODE(f16, 2, pare_f16_to_f32(pare_le16(p)))
 DECODE(bf16, 2, pare_bf16_to_f32(pare_le16(p)))
 DECODE(f64, 8, bits_f64(pare_le64(p)))
 DECODE(i8, 1, (int8_t)*p)
@@ -63,7 +63,7 @@ const struct pare_dtype pare_dt_f32 = {
 const struct pare_dtype pare_dt_f16 = {
     .name = "f16", .type = PARE_F16, .gguf_id = 1, .block = 1, .block_bytes = 2,
     .caps = PARE_DT_FLOAT | PARE_DT_STANDARD | PARE_DT_WRITE, .bits = 16,
-    .help = "IEEE half precision: 11 significant bits, largest value 65504.", .decode = decode_f16, .encode = pare_encode_f16,
+    .help = "IEEE half precision: 11 significant bits, largest value 65504.", .decode = pare_f16_row, .encode = pare_encode_f16,
 };
 const struct pare_dtype pare_dt_bf16 = {
     .name = "bf16", .type = PARE_BF16, .gguf_id = 30, .block = 1, .block_bytes = 2,

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/tensor/enc_k_min.c: q2_k, q4_k and q5_k: super-blocks of 256 whose groups have a whole-number scale and minimum, both times
+ * an f16 of the super-block: value = (d * s) * code - (dmin * m).
+ *
+ * The steps are those of enc_super.c with two numbers instead of one. d and dmin may be negative: a super-block with groups
+ * wholly above zero, whose base would be forced down to 0, is encoded turned over (-x, both scales negated). */
+#include <math.h>
+#include <string.h>
+
+#include "tensor/enc_k_min.h"
+#include "tensor/enc_min.h"
+#include "tensor/enc_search.h"
+
+enum { KEEP = 3, ROUNDS = 4 };
+
+struct job {
+    const float *x, *w;
+    int   bits, group, n_group, s_max, k;
+    float top;
+    struct pare_enc_line     want[16];
+    struct pare_enc_line_fit fit[16];
+};
+
+static float whole(float y, int max)
+{
+    y = y > 0.0f ? y : 0.0f;
+    y = y < (float)max ? y : (float)max;
+    return (y + 12582912.0f) - 12582912.0f;
+}
+
+/* The base that suits a scale near the ideal one, by the fit at the ideal line. */
+static float base_for(const struct job *j, int g, float scale)
+{
+    const struct pare_enc_line_fit *f = &j->fit[g];
+
+    return f->h1 > 0.0f ? j->want[g].base - f->hq / f->h1 * (scale - j->want[g].scale) : 0.0f;
+}
+
+/* What rounding every group to (d, dmin) would cost, by the quadratic form of its fit. */
+static float round_cost(const struct job *j, float d, float dmin)
+{
+    float cost = 0.0f, inv = d != 0.0f ? 1.0f / d : 0.0f, inv_min = dmin != 0.0f ? 1.0f / dmin : 0.0f;
+
+    for (int g = 0; g < j->n_group; g++) {
+        const struct pare_enc_line_fit *f = &j->fit[g];
+        float scale = d * whole(j->want[g].scale * inv, j->s_max), ds = scale - j->want[g].scale;
+        float want = base_for(j, g, scale), base = -dmin * whole(-want * inv_min, j->s_max), db = base - want;
+        float schur = f->h1 > 0.0f ? f->hqq - f->hq * f->hq / f->h1 : 0.0f;
+
+        cost += schur * ds * ds + f->h1 * db * db;
+    }
+    return cost;
+}
+
+/* Group g at o->d, o->dmin: tries scales within `reach` of want, for each the minimum its codes ask for and its neighbours. */
+static float place_group(const struct job *j, int g, int reach, int near_s, struct pare_enc_k_min *o)
+{
+    const float *x = j->x + g * j->group, *w = j->w + g * j->group;
+    float best = INFINITY;
+
+    for (int s = near_s - reach; s <= near_s + reach; s++) {
+        if (s < 0 || s > j->s_max) continue;
+        struct pare_enc_line l = { .scale = o->d * (float)s };
+        struct pare_enc_line_fit f;
+        int m;
+
+        l.base = base_for(j, g, l.scale);
+        f = pare_enc_line_probe(&l, x, w, j->group, j->top);
+        l.base += f.h1 > 0.0f ? f.g1 / f.h1 : 0.0f;
+        m = o->dmin != 0.0f ? (int)whole(-l.base / o->dmin, j->s_max) : 0;
+        for (int t = m - 1; t <= m + 1; t++) {
+            if (t < 0 || t > (o->dmin != 0.0f ? j->s_max : 0)) continue;
+            l.base = -(o->dmin * (float)t);
+            float e = pare_enc_line_error(&l, x, w, j->group, j->top);
+            if (e < best) {
+                best = e;
+                o->s[g] = (uint8_t)s;
+                o->m[g] = (uint8_t)t;
+            }
+        }
+    }
+    return best;
+}
+
+static float place(const struct job *j, int reach, const uint8_t *near, struct pare_enc_k_min *o)
+{
+    float total = 0.0f;
+
+    for (int g = 0; g < j->n_group; g++) {
+        int s = near != NULL ? near[g] : (int)whole(o->d != 0.0f ? j->want[g].scale / o->d : 0.0f, j->s_max);
+
+        total += place_group(j, g, reach, s, o);
+    }
+    return total;
+}
+
+/* The closed-form d and dmin for the codes of o, rounded to f16; false when nothing changes. */
+static bool refit(const struct job *j, const struct pare_enc_k_min *o, struct pare_enc_k_min *next)
+{
+    float a11 = 0.0f, a12 = 0.0f, a22 = 0.0f, b1 = 0.0f, b2 = 0.0f, det;
+
+    for (int g = 0; g < j->n_group; g++) {
+        float s = o->s[g], m = o->m[g];
+        struct pare_enc_line l = { o->d * s, -(o->dmin * m) };
+        struct pare_enc_line_fit f = pare_enc_line_probe(&l, j->x + g * j->group, j->w + g * j->group, j->group, j->top);
+
+        a11 += s * s * f.hqq;
+        a12 -= s * m * f.hq;
+        a22 += m * m * f.h1;
+        b1 += s * f.gq;
+        b2 -= m * f.g1;
+    }
+    det = a11 * a22 - a12 * a12;
+    if (det > 1e-6f * a11 * a22) {
+        next->d = pare_enc_f16(o->d + (b1 * a22 - b2 * a12) / det, j->k, &next->d_bits);
+        next->dmin = pare_enc_f16(o->dmin + (b2 * a11 - b1 * a12) / det, j->k, &next->dmin_bits);
+    } else if (a11 > 0.0f) {
+        next->d = pare_enc_f16(o->d + b1 / a11, j->k, &next->d_bits);
+    }
+    return next->d != o->d || next->dmin != o->dmin;
+}
+
+/* Candidates for d (or dmin): the largest of the ideal values on 0.80 .. 1.20 times the top of the range. */
+enum { TRIES = 11 };
+static float try_scale(float largest, int u, int s_max, int k, uint16_t *bits)
+{
+    float d = pare_enc_f16(largest / (float)s_max * (0.80f + 0.04f * (float)u), k, bits);
+
+    /* The least f16 there is, for blocks so small that everything else rounds to 0. */
+    if (d == 0.0f && largest > 0.0f) d = pare_enc_f16(ldexpf(1.0f, -24 - k), k, bits);
+    return d;
+}
+
+static int shortlist(const struct job *j, float scale, float depth, struct pare_enc_k_min *list)
+{
+    float cost[KEEP];
+    int n = 0;
+
+    for (int u = 0; u < TRIES; u++)
+        for (int v = 0; v < TRIES; v++) {
+            struct pare_enc_k_min c = { .d = 0.0f };
+            float sum;
+            int at;
+            bool seen = false;
+
+            c.d = try_scale(scale, u, j->s_max, j->k, &c.d_bits);
+            c.dmin = try_scale(depth, v, j->s_max, j->k, &c.dmin_bits);
+            sum = round_cost(j, c.d, c.dmin);
+            for (int i = 0; i < n; i++) seen = seen || (list[i].d_bits == c.d_bits && list[i].dmin_bits == c.dmin_bits);
+            if (seen || (n == KEEP && !(sum < cost[n - 1]))) continue;
+            n += n < KEEP;
+            for (at = n - 1; at > 0 && sum < cost[at - 1]; at--) {
+                cost[at] = cost[at - 1];
+                list[at] = list[at - 1];
+            }
+            cost[at] = sum;
+            list[at] = c;
+        }
+    return n;
+}
+
+/* Ideal lines of all groups; whether some group's base was forced. */
+static bool ideals(struct job *j)
+{
+    bool any = false;
+
+    for (int g = 0; g < j->n_group; g++) {
+        bool bound;
+
+        j->want[g] = pare_enc_ideal_line(j->x + g * j->group, j->w + g * j->group, j->group, j->bits, true, &bound, &j->fit[g]);
+        any = any || bound;
+    }
+    return any;
+}
+
+static float fit_one_way(struct job *j, struct pare_enc_k_min *out)
+{
+    struct pare_enc_k_min list[KEEP];
+    float scale = 0.0f, depth = 0.0f, best = INFINITY;
+    int n;
+
+    memset(out, 0, sizeof *out);
+    for (int g = 0; g < j->n_group; g++) {
+        scale = j->want[g].scale > scale ? j->want[g].scale : scale;
+        depth = -j->want[g].base > depth ? -j->want[g].base : depth;
+    }
+    n = shortlist(j, scale, depth, list);
+    for (int i = 0; i < n; i++) {
+        float e = place(j, 1, NULL, &list[i]);
+
+        if (e < best) best = e, *out = list[i];
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        struct pare_enc_k_min next = *out;
+        float e;
+
+        if (!refit(j, out, &next) && round > 0) break;
+        e = place(j, round == 0 ? 2 : 1, out->s, &next);
+        if (!(e < best)) break;
+        best = e;
+        *out = next;
+    }
+    return best;
+}
+
+void pare_enc_k_min_fit(const float *x, const float *w, int bits, int group, int s_max, int k, struct pare_enc_k_min *out,
+                        uint8_t *code)
+{
+    struct job j = { .x = x, .w = w, .bits = bits, .group = group, .n_group = 256 / group, .s_max = s_max, .k = k,
+                     .top = (float)((1 << bits) - 1) };
+    bool bound = ideals(&j);
+    float e = fit_one_way(&j, out), turned[256];
+
+    if (bound) {
+        struct pare_enc_k_min other;
+
+        for (int i = 0; i < 256; i++) turned[i] = -x[i];
+        j.x = turned;
+        (void)ideals(&j);
+        if (fit_one_way(&j, &other) < e) {
+            *out = other;
+            out->turned = true;
+        } else {
+            j.x = x;
+        }
+    }
+    for (int g = 0; g < j.n_group; g++) {
+        struct pare_enc_line l = { out->d * (float)out->s[g], -(out->dmin * (float)out->m[g]) };
+
+        pare_enc_line_codes(&l, j.x + g * group, group, j.top, code + g * group);
+    }
+    if (out->turned) out->d_bits ^= 0x8000, out->dmin_bits ^= 0x8000;
+}

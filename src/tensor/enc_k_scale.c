@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/tensor/enc_k_scale.c: q3_k and q6_k, super-blocks of 16 groups of 16 with one f16 scale and no minima.
+ *
+ * Bytes (GGUF). q3_k, 110: 32 bytes of high bits (bit h of byte j: column 32 h + j), 64 bytes of low pairs of bits, 12 bytes of
+ * 6-bit scales + 32, d. q6_k, 210: 128 bytes of low nibbles, 64 bytes of high pairs, 16 signed scales, d. In each half of 128
+ * columns, byte j of the pairs holds columns j, j + 32, j + 64, j + 96 from the low bits up. */
+#include <string.h>
+
+#include "tensor/enc_search.h"
+#include "tensor/encode.h"
+
+/* The two low bits of 256 codes, as q2_k and q3_k store them. */
+static void put_pairs(uint8_t *dst, const uint8_t *code)
+{
+    for (int half = 0; half < 2; half++, dst += 32, code += 128)
+        for (int j = 0; j < 32; j++)
+            dst[j] = (uint8_t)((code[j] & 3) | (code[j + 32] & 3) << 2 | (code[j + 64] & 3) << 4 | (code[j + 96] & 3) << 6);
+}
+
+static void write_q3(uint8_t *p, const struct pare_enc_super *o, const uint8_t *code)
+{
+    memset(p, 0, 110);
+    for (int i = 0; i < 256; i++) p[i % 32] |= (uint8_t)((code[i] >> 2) << (i / 32));
+    put_pairs(p + 32, code);
+    for (int g = 0; g < 16; g++) { /* low nibbles of groups g and g + 8 share a byte; four high pairs share one */
+        unsigned s = (unsigned)(o->s[g] + 32);
+
+        p[96 + g % 8] |= (uint8_t)((s & 15) << (g < 8 ? 0 : 4));
+        p[104 + g % 4] |= (uint8_t)((s >> 4) << (2 * (g / 4)));
+    }
+    pare_enc_put16(p + 108, o->d_bits);
+}
+
+static void write_q6(uint8_t *p, const struct pare_enc_super *o, const uint8_t *code)
+{
+    uint8_t high[256];
+
+    for (int half = 0; half < 2; half++)
+        for (int j = 0; j < 64; j++) {
+            const uint8_t *c = code + 128 * half + j;
+
+            p[64 * half + j] = (uint8_t)((c[0] & 15) | (c[64] & 15) << 4);
+        }
+    for (int i = 0; i < 256; i++) high[i] = code[i] >> 4;
+    put_pairs(p + 128, high);
+    memcpy(p + 192, o->s, 16);
+    pare_enc_put16(p + 208, o->d_bits);
+}
+
+static void encode(uint8_t *dst, const float *src, uint64_t cols, const float *importance, int bits, uint64_t bytes, int s_lo,
+                   int s_hi, void (*write)(uint8_t *, const struct pare_enc_super *, const uint8_t *))
+{
+    struct pare_enc_book book;
+    float x[256], w[256];
+    uint8_t code[256];
+
+    pare_enc_book_affine(&book, bits);
+    for (uint64_t c = 0; c < cols; c += 256, dst += bytes) {
+        const float *imp = importance != NULL ? importance + c : NULL;
+        struct pare_enc_unit u = pare_enc_unit_of(src + c, imp, 256);
+        struct pare_enc_super o;
+
+        pare_enc_load(&u, x, w, src + c, imp, 256, 256, 16);
+        pare_enc_super_fit(&book, x, w, 16, s_lo, s_hi, u.k, &o);
+        for (int g = 0; g < 16; g++) pare_enc_codes(&book, x + 16 * g, 16, o.d * (float)o.s[g], code + 16 * g);
+        write(dst, &o, code);
+    }
+}
+
+void pare_encode_q3_k(void *dst, const float *src, uint64_t cols, const float *importance)
+{
+    encode(dst, src, cols, importance, 3, 110, -32, 31, write_q3);
+}
+
+void pare_encode_q6_k(void *dst, const float *src, uint64_t cols, const float *importance)
+{
+    encode(dst, src, cols, importance, 6, 210, -128, 127, write_q6);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/tensor/enc_min.c: the error of a group on a line, and the search for the best line. */
+#include <math.h>
+
+#include "tensor/dtype.h"
+#include "tensor/enc_min.h"
+#include "tensor/enc_search.h"
+
+/* Adding and taking away 1.5 * 2^23 rounds |y| < 2^22 to a whole number, ties to even, and vectorises. */
+#define ROUND(y) (((y) + 12582912.0f) - 12582912.0f)
+
+static inline void codes16(const struct pare_enc_line *l, const float *x, float inv, float top, float *code)
+{
+    float base = l->base;
+
+    for (int i = 0; i < 16; i++) {
+        float y = (x[i] - base) * inv;
+
+        y = y > 0.0f ? y : 0.0f;
+        y = y < top ? y : top;
+        code[i] = ROUND(y);
+    }
+}
+
+static float reciprocal(float scale)
+{
+    return scale > 1e-18f || scale < -1e-18f ? 1.0f / scale : 0.0f;
+}
+
+/* The tree of the 16-lane rule. */
+static inline float tree16(const float *v)
+{
+    float a[8], b[4];
+
+    for (int i = 0; i < 8; i++) a[i] = v[i] + v[i + 8];
+    for (int i = 0; i < 4; i++) b[i] = a[i] + a[i + 4];
+    return (b[0] + b[2]) + (b[1] + b[3]);
+}
+
+struct pare_enc_line_fit pare_enc_line_probe(const struct pare_enc_line *l, const float *x, const float *w, int n, float top)
+{
+    float e[16] = { 0 }, gq[16] = { 0 }, g1[16] = { 0 }, hqq[16] = { 0 }, hq[16] = { 0 }, h1[16] = { 0 }, q[16];
+    float inv = reciprocal(l->scale), scale = l->scale, base = l->base;
+
+    for (int j = 0; j < n; j += 16) {
+        codes16(l, x + j, inv, top, q);
+        for (int i = 0; i < 16; i++) {
+            float r = x[j + i] - (scale * q[i] + base), wr = w[j + i] * r, wq = w[j + i] * q[i];
+
+            e[i] += wr * r;
+            gq[i] += wr * q[i];
+            g1[i] += wr;
+            hqq[i] += wq * q[i];
+            hq[i] += wq;
+            h1[i] += w[j + i];
+        }
+    }
+    return (struct pare_enc_line_fit){ tree16(e), tree16(gq), tree16(g1), tree16(hqq), tree16(hq), tree16(h1) };
+}
+
+float pare_enc_line_error(const struct pare_enc_line *l, const float *x, const float *w, int n, float top)
+{
+    float e[16] = { 0 }, q[16], inv = reciprocal(l->scale), scale = l->scale, base = l->base;
+
+    for (int j = 0; j < n; j += 16) {
+        codes16(l, x + j, inv, top, q);
+        for (int i = 0; i < 16; i++) {
+            float r = x[j + i] - (scale * q[i] + base);
+
+            e[i] += w[j + i] * r * r;
+        }
+    }
+    return tree16(e);
+}
+
+void pare_enc_line_codes(const struct pare_enc_line *l, const float *x, int n, float top, uint8_t *code)
+{
+    float inv = reciprocal(l->scale), q[16];
+
+    for (int j = 0; j < n; j += 16) {
+        codes16(l, x + j, inv, top, q);
+        for (int i = 0; i < 16; i++) code[j + i] = (uint8_t)(int)q[i];
+    }
+}
+
+struct best {
+    float error;
+    struct pare_enc_line line;
+    struct pare_enc_line_fit fit;
+    bool bound;
+};
+
+/* Probes a line, refits both numbers to its codes in closed form, and keeps the result if its error is the least so far. */
+static void consider(struct pare_enc_line l, const float *x, const float *w, int n, float top, bool below, struct best *best)
+{
+    struct pare_enc_line_fit f = pare_enc_line_probe(&l, x, w, n, top);
+    float det = f.hqq * f.h1 - f.hq * f.hq, ds = 0.0f, db, error;
+    bool bound = false;
+
+    if (det > 1e-6f * f.hqq * f.h1) {
+        ds = (f.gq * f.h1 - f.g1 * f.hq) / det;
+        db = (f.g1 * f.hqq - f.gq * f.hq) / det;
+    } else {
+        db = f.h1 > 0.0f ? f.g1 / f.h1 : 0.0f;
+    }
+    if (below && l.base + db > 0.0f) {
+        bound = true;
+        db = -l.base;
+        ds = f.hqq > 0.0f ? (f.gq - db * f.hq) / f.hqq : 0.0f;
+    }
+    /* e + quadratic form of the step (r becomes r - ds code - db) */
+    error = f.e - 2.0f * (ds * f.gq + db * f.g1) + ds * ds * f.hqq + 2.0f * ds * db * f.hq + db * db * f.h1;
+    if (error < best->error) *best = (struct best){ error, { l.scale + ds, l.base + db }, f, bound };
+}
+
+/* Fractions of the range cut off (or added) at either end, per count of bits: few levels clip much. */
+static const struct {
+    int   n;
+    float cut[6];
+    float sigma; /* spacing of the best uniform levels of a normal distribution (Max, 1960) */
+} ends[6] = {
+    [2] = { 6, { -0.04f, 0.02f, 0.08f, 0.14f, 0.20f, 0.26f }, 0.996f },
+    [4] = { 4, { -0.02f, 0.005f, 0.03f, 0.06f, 0.0f, 0.0f }, 0.335f },
+    [5] = { 4, { -0.01f, 0.002f, 0.014f, 0.028f, 0.0f, 0.0f }, 0.188f },
+};
+
+struct pare_enc_line pare_enc_ideal_line(const float *x, const float *w, int n, int bits, bool below, bool *bound,
+                                         struct pare_enc_line_fit *fit)
+{
+    float lo = x[0], hi = x[0], top = (float)((1 << bits) - 1), sw = 0.0f, sx = 0.0f, sxx = 0.0f;
+    struct best best = { .error = INFINITY };
+
+    for (int i = 0; i < n; i++) {
+        lo = x[i] < lo ? x[i] : lo;
+        hi = x[i] > hi ? x[i] : hi;
+        sw += w[i];
+        sx += w[i] * x[i];
+        sxx += w[i] * x[i] * x[i];
+    }
+    if (below && lo > 0.0f) lo = 0.0f;
+    for (int a = 0; a < ends[bits].n; a++)
+        for (int c = 0; c < ends[bits].n; c++) {
+            float l = lo + ends[bits].cut[a] * (hi - lo), h = hi - ends[bits].cut[c] * (hi - lo);
+
+            if (below && l > 0.0f) l = 0.0f;
+            consider((struct pare_enc_line){ (h - l) / top, l }, x, w, n, top, below, &best);
+        }
+    /* Where the extremes matter little, the line follows the bulk. */
+    float mean = sx / (sw + 1e-37f), var = sxx / (sw + 1e-37f) - mean * mean, s = ends[bits].sigma * sqrtf(var > 0.0f ? var : 0.0f);
+    for (float t = 0.7f; t < 1.8f && s * t * top < (hi - lo) * 0.9f; t *= 1.2f) {
+        float l = mean - 0.5f * top * s * t;
+
+        consider((struct pare_enc_line){ s * t, below && l > 0.0f ? 0.0f : l }, x, w, n, top, below, &best);
+    }
+    for (int i = 0; i < 3; i++) {
+        struct pare_enc_line before = best.line;
+
+        consider(before, x, w, n, top, below, &best); /* new codes on the refitted line, and a refit to those */
+        if (best.line.scale == before.scale && best.line.base == before.base) break;
+    }
+    *bound = best.bound;
+    *fit = best.fit;
+    return best.line;
+}
+
+struct pare_enc_line pare_enc_block_line(const float *x, const float *w, int bits, int k, uint16_t *scale_bits,
+                                         uint16_t *base_bits)
+{
+    bool bound;
+    struct pare_enc_line_fit fit;
+    struct pare_enc_line want = pare_enc_ideal_line(x, w, 32, bits, false, &bound, &fit), best;
+    float top = (float)((1 << bits) - 1), least;
+    uint16_t sb, bb;
+
+    best.scale = pare_enc_f16(want.scale, k, scale_bits);
+    best.base = pare_enc_f16(want.base, k, base_bits);
+    least = pare_enc_line_error(&best, x, w, 32, top);
+    for (int i = -2; i <= 2; i++) { /* neighbouring halves of the scale, each with the base that suits it */
+        struct pare_enc_line l = { .base = want.base };
+
+        l.scale = pare_enc_f16(want.scale * (1.0f + 0x1p-11f * (float)i), k, &sb);
+        fit = pare_enc_line_probe(&l, x, w, 32, top);
+        l.base = pare_enc_f16(want.base + (fit.h1 > 0.0f ? fit.g1 / fit.h1 : 0.0f), k, &bb);
+        float e = pare_enc_line_error(&l, x, w, 32, top);
+        if (e < least) {
+            least = e;
+            best = l;
+            *scale_bits = sb;
+            *base_bits = bb;
+        }
+    }
+    return best;
+}
