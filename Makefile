@@ -33,17 +33,20 @@ lib: $(BUILD)/libpare.a
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASEFLAGS) $(CPPFLAGS_ALL) $(call isa_flags,$<) $(CFLAGS) -MMD -MP -c $< -o $@
+	@echo "  CC $<"
+	@$(CC) $(BASEFLAGS) $(CPPFLAGS_ALL) $(call isa_flags,$<) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/libpare.a: $(OBJS)
 	@rm -f $@
-	ar rcsD $@ $^
+	@ar rcsD $@ $^
 
 $(BUILD)/libpare.so: $(OBJS)
-	$(CC) $(SAN) -shared -Wl,-soname,libpare.so.0 -o $@ $^ $(LDFLAGS) $(LIBS)
+	@echo "  LD $@"
+	@$(CC) $(SAN) -shared -Wl,-soname,libpare.so.0 -o $@ $^ $(LDFLAGS) $(LIBS)
 
 $(BUILD)/pare: $(TOOLOBJ) $(BUILD)/libpare.a
-	$(CC) $(SAN) -o $@ $(TOOLOBJ) $(BUILD)/libpare.a $(LDFLAGS) $(LIBS)
+	@echo "  LD $@"
+	@$(CC) $(SAN) -o $@ $(TOOLOBJ) $(BUILD)/libpare.a $(LDFLAGS) $(LIBS)
 
 clean:
 	rm -rf $(BUILD)

@@ -8,7 +8,8 @@ TESTLIBS = $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
 define test_rule
 $(BUILD)/tests/$(basename $(notdir $(1))): $(1) $(BUILD)/libpare.a tests/fixture.h
 	@mkdir -p $$(@D)
-	$$(CC) $$(BASEFLAGS) $$(CPPFLAGS_ALL) -Itests $$(CFLAGS) -o $$@ $(1) $(BUILD)/libpare.a $$(LDFLAGS) $$(LIBS) $$(TESTLIBS)
+	@echo "  CC $(1)"
+	@$$(CC) $$(BASEFLAGS) $$(CPPFLAGS_ALL) -Itests $$(CFLAGS) -o $$@ $(1) $(BUILD)/libpare.a $$(LDFLAGS) $$(LIBS) $$(TESTLIBS)
 check-$(patsubst test_%,%,$(basename $(notdir $(1)))): $(BUILD)/tests/$(basename $(notdir $(1)))
 	$$<
 endef

@@ -26,6 +26,9 @@ void pare_map_close(struct pare_map *m);
 /* pare_read_file reads a whole file of at most max bytes; *data is zero-terminated, free with pare_free. "-" is stdin. */
 int pare_read_file(const char *path, uint64_t max, uint8_t **data, size_t *len, struct pare_diag *diag);
 
+/* pare_write_file replaces a file as a whole: temporary name, sync, rename. What stood there stays when anything fails. */
+int pare_write_file(const char *path, const void *data, uint64_t n, struct pare_diag *diag);
+
 bool pare_path_is_dir(const char *path);
 bool pare_path_exists(const char *path);
 /* pare_path_join returns dir/name (pare_free), or NULL. */

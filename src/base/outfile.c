@@ -81,7 +81,10 @@ int pare_out_create(struct pare_out *o, const char *path, struct pare_diag *diag
     return open_at(o, path, O_CREAT | O_EXCL, diag);
 }
 
-int pare_out_reopen(struct pare_out *o, const char *path, struct pare_diag *diag) { return open_at(o, path, 0, diag); }
+int pare_out_reopen(struct pare_out *o, const char *path, bool create, struct pare_diag *diag)
+{
+    return open_at(o, path, create ? O_CREAT : 0, diag);
+}
 
 int pare_out_lock(const struct pare_out *o, struct pare_diag *diag)
 {

@@ -18,8 +18,9 @@ struct pare_out {
 
 /* pare_out_create removes whatever has the name (a link itself, not what it points to) and creates the file anew. */
 int pare_out_create(struct pare_out *o, const char *path, struct pare_diag *diag);
-/* pare_out_reopen opens an existing regular file for reading and writing; a symbolic link is refused. */
-int pare_out_reopen(struct pare_out *o, const char *path, struct pare_diag *diag);
+/* pare_out_reopen opens a regular file for reading and writing and leaves its content; a symbolic link is refused. create: make
+ * it empty when it does not exist. */
+int pare_out_reopen(struct pare_out *o, const char *path, bool create, struct pare_diag *diag);
 /* pare_out_lock takes an advisory lock that ends with the file; PARE_E_IO when another process holds it. */
 int pare_out_lock(const struct pare_out *o, struct pare_diag *diag);
 int pare_out_size(const struct pare_out *o, uint64_t *size, struct pare_diag *diag);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * include/pare/eval.h: perplexity with its standard error, and the divergence from a base model with its own. */
+#ifndef PARE_EVAL_H
+#define PARE_EVAL_H
+
+#include <pare/job.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pare_eval_settings {
+    const char *text;      /* file; NULL: the built-in proof text */
+    const char *base;      /* model to compare with; NULL: perplexity only */
+    uint32_t ctx;          /* window, 0: 512 */
+    uint32_t chunks;       /* windows at most, 0: all */
+    uint32_t skip_chunks;
+    bool     bos;          /* each window is BOS and ctx - 1 tokens */
+    bool     score_half;   /* score only the second half of each window */
+    bool     f32_activations; /* reference path for quantized weights */
+    const char *kv;        /* "auto", "f32", "f16", "q8_0"; NULL: "auto" */
+    uint8_t  reserved[64]; /* zero */
+};
+/* pare_eval_settings_default fills *s. Never fails. Since 0.1. */
+PARE_API void pare_eval_settings_default(struct pare_eval_settings *s);
+
+/*
+ * pare_eval scores the model at path. *json gets the document of `pare eval --json` (CLI contract); free with pare_free.
+ * Logits are kept in full precision; the base is recomputed, never read from a truncated file.
+ * @return 0 or a negative enum pare_error. Since 0.1.
+ */
+PARE_API int pare_eval(const char *path, const struct pare_eval_settings *s, char **json, struct pare_job *job,
+                       struct pare_diag *diag);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "compress/rewrite.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/status.h"
+
+#define CHUNK_FLOATS (1u << 18) /* 1 MB of f32 rows at a time, whatever the tensor's size */
+
+/* Vectors in f32, as every reader wants them. A matrix that is only added (learned positions) keeps its own float type. */
+const struct pare_dtype *pare_rest_type(const struct pare_slot *s)
+{
+    const struct pare_dtype *t = s->weight.type;
+
+    if (s->n_dims == 2 && t != NULL && (t->caps & PARE_DT_FLOAT) && (t->caps & PARE_DT_WRITE)) return t;
+    return pare_dtype_of(PARE_F32);
+}
+
+uint64_t pare_plan_bytes(const struct pare_targets *ts, const uint32_t *pick)
+{
+    uint64_t sum = 0, b = 0;
+
+    for (uint32_t i = 0; i < ts->n; i++) sum += ts->t[i].cand[pick[i]].bytes;
+    for (uint32_t i = 0; i < ts->n_rest; i++)
+        if (pare_dtype_bytes(pare_rest_type(ts->rest[i]), ts->rest[i]->rows, ts->rest[i]->cols, &b)) sum += b;
+    return sum;
+}
+
+static bool begins(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
+
+/* Metadata of a GGUF original goes over as it is, but for what no longer holds. */
+static int copy_metadata(const struct pare_rewrite *r, struct pare_writer *w, struct pare_diag *diag)
+{
+    const struct pare_checkpoint *c = r->ckpt;
+
+    for (uint64_t i = 0; i < c->n_kv; i++) {
+        const char *k = c->kv[i].key;
+        if (begins(k, "split.") || strcmp(k, "pare.plan") == 0 || strcmp(k, "pare.tensors") == 0) continue;
+        if (strcmp(k, "general.file_type") == 0 || strcmp(k, "general.quantization_version") == 0) continue;
+        if (strcmp(k, "general.alignment") == 0) continue;
+        PARE_FORWARD(pare_writer_kv_copy(w, &c->kv[i], diag));
+    }
+    return PARE_OK;
+}
+
+static int declare(const struct pare_rewrite *r, struct pare_writer *w, struct pare_diag *diag)
+{
+    if (r->ckpt->n_kv != 0) {
+        PARE_FORWARD(copy_metadata(r, w, diag));
+    } else {
+        PARE_FORWARD(pare_model_emit_gguf(r->model, w, diag));
+        if (r->tok != NULL) PARE_FORWARD(pare_tokenizer_emit_gguf(r->tok, w, diag));
+    }
+    PARE_FORWARD(pare_writer_kv_u32(w, "general.quantization_version", 2, diag));
+    if (r->plan_text != NULL)
+        PARE_FORWARD(pare_writer_kv_str(w, "pare.plan", r->plan_text, strlen(r->plan_text), diag));
+    for (uint32_t i = 0; i < r->ts->n; i++) {
+        const struct pare_target *t = &r->ts->t[i];
+        uint64_t                  dims[2] = { t->rows, t->cols };
+        PARE_FORWARD(pare_writer_declare(w, t->name, t->cand[r->pick[i]].type, 2, dims, diag));
+    }
+    for (uint32_t i = 0; i < r->ts->n_rest; i++) {
+        const struct pare_slot *s = r->ts->rest[i];
+        uint64_t                dims[2] = { s->rows, s->cols };
+        PARE_FORWARD(pare_writer_declare(w, s->name, pare_rest_type(s), s->n_dims, s->n_dims == 1 ? &dims[1] : dims, diag));
+    }
+    return pare_writer_layout(w, diag);
+}
+
+static int write_target(const struct pare_rewrite *r, struct pare_writer *w, uint32_t i, float *tmp, struct pare_job *job,
+                        struct pare_diag *diag)
+{
+    const struct pare_target *t = &r->ts->t[i];
+    const struct pare_dtype  *type = t->cand[r->pick[i]].type;
+    uint64_t                  row_bytes, step = CHUNK_FLOATS / t->cols + 1;
+    uint8_t                  *code;
+    int                       rc = PARE_OK;
+
+    (void)pare_dtype_row_bytes(type, t->cols, &row_bytes);
+    code = pare_aligned(step * row_bytes);
+    if (code == NULL) return PARE_NOMEM(diag);
+    for (uint64_t at = 0; at < t->rows && rc == PARE_OK; at += step) {
+        uint64_t n = t->rows - at < step ? t->rows - at : step;
+        rc = pare_target_encode(t, type, at, n, true, code, tmp, job, diag);
+        if (rc == PARE_OK) rc = pare_writer_data(w, i, code, n * row_bytes, diag);
+    }
+    if (t->slot->weight.tensor != NULL) pare_checkpoint_advise(r->ckpt, t->slot->weight.tensor, PARE_DONTNEED);
+    pare_aligned_free(code);
+    return rc;
+}
+
+static int write_rest(const struct pare_rewrite *r, struct pare_writer *w, uint32_t i, float *tmp, struct pare_diag *diag)
+{
+    const struct pare_slot  *s = r->ts->rest[i];
+    const struct pare_dtype *type = pare_rest_type(s);
+    uint64_t                 row_bytes, step = CHUNK_FLOATS / s->cols + 1;
+    uint8_t                 *code;
+    int                      rc = PARE_OK;
+
+    (void)pare_dtype_row_bytes(type, s->cols, &row_bytes);
+    code = pare_aligned(row_bytes);
+    if (code == NULL) return PARE_NOMEM(diag);
+    for (uint64_t at = 0; at < s->rows && rc == PARE_OK; at += step) {
+        uint64_t n = s->rows - at < step ? s->rows - at : step;
+        rc = pare_slot_out_rows(s, at, n, tmp, diag);
+        for (uint64_t k = 0; k < n && rc == PARE_OK; k++) {
+            type->encode(code, tmp + k * s->cols, s->cols, NULL);
+            rc = pare_writer_data(w, r->ts->n + i, code, row_bytes, diag);
+        }
+    }
+    pare_aligned_free(code);
+    return rc;
+}
+
+static uint64_t tmp_floats(const struct pare_targets *ts)
+{
+    uint64_t max = 0;
+
+    for (uint32_t i = 0; i < ts->n + ts->n_rest; i++) {
+        uint64_t c = i < ts->n ? ts->t[i].cols : ts->rest[i - ts->n]->cols;
+        if (c > max) max = c;
+    }
+    return CHUNK_FLOATS + 2 * max;
+}
+
+static int open_writer(const struct pare_rewrite *r, struct pare_writer **w, bool resume, struct pare_diag *diag)
+{
+    const char **in = pare_alloc_array(r->ckpt->n_maps + 1u, sizeof *in);
+    struct pare_writer_settings s = { .path = r->out, .inputs = in, .job_hash = r->job_hash, .resume = resume };
+    int rc;
+
+    if (in == NULL) return PARE_NOMEM(diag);
+    for (uint32_t i = 0; i < r->ckpt->n_maps; i++) in[s.n_inputs++] = r->ckpt->maps[i].path;
+    rc = pare_writer_create(w, &s, diag);
+    pare_free(in);
+    return rc;
+}
+
+int pare_rewrite_run(const struct pare_rewrite *r, struct pare_job *job, struct pare_diag *diag)
+{
+    struct pare_writer *w = NULL;
+    uint32_t            n = r->ts->n + r->ts->n_rest;
+    float              *tmp = pare_aligned(tmp_floats(r->ts) * sizeof *tmp);
+    int                 rc = tmp == NULL ? PARE_NOMEM(diag) : open_writer(r, &w, r->resume, diag);
+
+    pare_job_progress(job, "rewrite", 0, NULL);
+    if (rc == PARE_OK) rc = declare(r, w, diag);
+    for (uint32_t i = 0; i < n && rc == PARE_OK; i++) {
+        if (!pare_writer_done(w, i))
+            rc = i < r->ts->n ? write_target(r, w, i, tmp, job, diag) : write_rest(r, w, i - r->ts->n, tmp, diag);
+        pare_job_progress(job, "rewrite", (i + 1.0) / n, NULL);
+    }
+    if (rc == PARE_OK) rc = pare_writer_finish(w, diag);
+    pare_writer_close(&w, rc == PARE_E_CANCELLED || rc == PARE_E_NOSPACE || rc == PARE_E_IO);
+    pare_aligned_free(tmp);
+    return rc;
+}
+
+int pare_rewrite_size(const struct pare_rewrite *r, uint64_t *bytes, struct pare_diag *diag)
+{
+    struct pare_writer *w = NULL;
+    int                 rc = open_writer(r, &w, true, diag); /* a journal of an earlier run must survive the question */
+
+    if (rc == PARE_OK) rc = declare(r, w, diag);
+    if (rc == PARE_OK) *bytes = pare_writer_size(w);
+    pare_writer_close(&w, true);
+    return rc;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "compress/target.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "base/status.h"
+
+static struct pare_target *find(struct pare_targets *ts, const char *name)
+{
+    for (uint32_t i = 0; i < ts->n; i++)
+        if (strcmp(ts->t[i].name, name) == 0) return &ts->t[i];
+    return NULL;
+}
+
+static bool in_rest(const struct pare_targets *ts, const char *name)
+{
+    for (uint32_t i = 0; i < ts->n_rest; i++)
+        if (strcmp(ts->rest[i]->name, name) == 0) return true;
+    return false;
+}
+
+/* A slot joins the target of its name (tied weights are read in two places), or opens one, or is kept as it is. */
+static void add_slot(struct pare_targets *ts, uint32_t unit, struct pare_slot *s)
+{
+    struct pare_target *t = find(ts, s->name);
+
+    if (!s->is_linear && !s->is_embedding) {
+        if (!in_rest(ts, s->name)) {
+            ts->rest[ts->n_rest++] = s;
+            ts->params += s->rows * s->cols;
+        }
+        return;
+    }
+    if (t == NULL) {
+        t = &ts->t[ts->n++];
+        *t = (struct pare_target){ .name = s->name, .unit = unit, .slot = s, .rows = s->rows, .cols = s->cols };
+        ts->params += s->rows * s->cols;
+    }
+    if (s->is_embedding) t->table = s;
+    if (s->is_linear && s->lin != NULL) {
+        t->multiplied = true;
+        t->unit = unit;
+        t->slot = s;
+    }
+}
+
+int pare_targets_create(struct pare_targets *ts, struct pare_model *m, struct pare_diag *diag)
+{
+    uint32_t n_units = pare_model_info_of(m)->n_units, n = 0;
+
+    memset(ts, 0, sizeof *ts);
+    for (uint32_t u = 0; u < n_units; u++) n += pare_model_unit(m, u)->n_slots;
+    ts->t = pare_zalloc(n + 1u, sizeof *ts->t);
+    ts->rest = pare_zalloc(n + 1u, sizeof *ts->rest);
+    if (ts->t == NULL || ts->rest == NULL) {
+        pare_targets_free(ts);
+        return PARE_NOMEM(diag);
+    }
+    for (uint32_t u = 0; u < n_units; u++) {
+        struct pare_unit *unit = pare_model_unit(m, u);
+        for (uint32_t i = 0; i < unit->n_slots; i++) add_slot(ts, u, &unit->slot[i]);
+    }
+    return PARE_OK;
+}
+
+void pare_targets_free(struct pare_targets *ts)
+{
+    for (uint32_t i = 0; i < ts->n; i++) {
+        pare_free(ts->t[i].sumsq);
+        pare_free(ts->t[i].importance);
+    }
+    pare_free(ts->t);
+    pare_free(ts->rest);
+    memset(ts, 0, sizeof *ts);
+}
+
+static bool listed(const char *list, const char *name)
+{
+    size_t n = strlen(name);
+
+    if (list == NULL) return true;
+    for (const char *p = list; *p != '\0';) {
+        size_t len = strcspn(p, ",");
+        if (len == n && strncasecmp(p, name, n) == 0) return true;
+        p += len + (p[len] == ',');
+    }
+    return false;
+}
+
+bool pare_target_is_source(const struct pare_target *t, const struct pare_dtype *type)
+{
+    const struct pare_slot *s = t->slot;
+
+    return s->weight.type == type && s->weight.foreign == NULL && s->weight.data != NULL && s->order == PARE_ROWS_PLAIN;
+}
+
+static bool suits(const struct pare_dtype *d, const struct pare_target *t, bool portable, const char *list)
+{
+    uint64_t row;
+
+    if (!pare_dtype_row_bytes(d, t->cols, &row)) return false;
+    if (portable && !(d->caps & PARE_DT_STANDARD)) return false;
+    if (d == t->slot->weight.type) return (d->caps & PARE_DT_WRITE) || pare_target_is_source(t, d);
+    if (!(d->caps & PARE_DT_WRITE) || !(d->caps & PARE_DT_QUANT)) return false;
+    return listed(list, d->name);
+}
+
+int pare_targets_candidates(struct pare_targets *ts, bool portable, const char *list, struct pare_diag *diag)
+{
+    for (uint32_t i = 0; i < ts->n; i++) {
+        struct pare_target *t = &ts->t[i];
+        t->n_cand = 0;
+        for (int k = 0; k < PARE_TYPE_COUNT && t->n_cand < PARE_MAX_CANDIDATES; k++) {
+            const struct pare_dtype *d = pare_dtype_of((enum pare_type)k);
+            struct pare_candidate   *c = &t->cand[t->n_cand];
+            if (!suits(d, t, portable, list)) continue;
+            *c = (struct pare_candidate){ .type = d };
+            PARE_FAIL_IF(diag, !pare_dtype_bytes(d, t->rows, t->cols, &c->bytes), PARE_E_LIMIT, "tensor too large");
+            c->resident = t->multiplied ? pare_linear_bytes(d, t->rows, t->cols, PARE_ACT_INT8) : 0;
+            if (c->resident == 0) c->resident = c->bytes; /* used in place from the mapped file */
+            t->n_cand++;
+        }
+        if (t->n_cand == 0) {
+            pare_diag_where(diag, t->name);
+            PARE_FAIL(diag, PARE_E_USAGE, "none of the allowed types suits rows of %llu weights", (unsigned long long)t->cols);
+        }
+    }
+    return PARE_OK;
+}
+
+struct encode_job {
+    const struct pare_target *t;
+    const struct pare_dtype  *type;
+    const float              *src;
+    uint8_t                  *dst;
+    uint64_t                  n, row_bytes;
+};
+
+#define ENCODE_ROWS 4
+
+static void encode_chunk(void *ctx, uint32_t chunk, uint32_t worker)
+{
+    struct encode_job *e = ctx;
+    uint64_t           from = (uint64_t)chunk * ENCODE_ROWS, to = from + ENCODE_ROWS < e->n ? from + ENCODE_ROWS : e->n;
+
+    (void)worker;
+    for (uint64_t r = from; r < to; r++)
+        e->type->encode(e->dst + r * e->row_bytes, e->src + r * e->t->cols, e->t->cols, e->t->importance);
+}
+
+int pare_target_encode(const struct pare_target *t, const struct pare_dtype *type, uint64_t row0, uint64_t n, bool out,
+                       uint8_t *dst, float *tmp, struct pare_job *job, struct pare_diag *diag)
+{
+    struct encode_job e = { t, type, tmp, dst, n, 0 };
+
+    (void)pare_dtype_row_bytes(type, t->cols, &e.row_bytes);
+    if (pare_target_is_source(t, type) && !(out && t->slot->permute_out)) {
+        memcpy(dst, t->slot->weight.data + row0 * e.row_bytes, n * e.row_bytes);
+        return PARE_OK;
+    }
+    PARE_FORWARD((out ? pare_slot_out_rows : pare_slot_rows)(t->slot, row0, n, tmp, diag));
+    for (uint64_t i = 0; i < n * t->cols; i++) {
+        if (tmp[i] - tmp[i] == 0) continue;
+        pare_diag_where(diag, t->slot->source);
+        PARE_FAIL(diag, PARE_E_CORRUPT, "weight %llu of row %llu is not finite: the model is damaged",
+                  (unsigned long long)(i % t->cols), (unsigned long long)(row0 + i / t->cols));
+    }
+    pare_team_run(job->team, (uint32_t)((n + ENCODE_ROWS - 1) / ENCODE_ROWS), encode_chunk, &e);
+    return pare_job_check(job, diag);
+}
+
+void pare_weighted_error(const float *a, const float *b, const float *importance, uint64_t cols, double *err, double *norm)
+{
+    for (uint64_t i = 0; i < cols; i++) {
+        double w = importance == NULL ? 1.0 : (double)importance[i], d = (double)a[i] - (double)b[i];
+        *err += w * d * d;
+        *norm += w * (double)a[i] * (double)a[i];
+    }
+}

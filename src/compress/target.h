@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/compress/target.h: the tensors that fit decides about, with what is known of each: statistics of its input, its candidate
+ * types with bytes, error, loss and time, and how the model's output answers to errors in it. */
+#ifndef PARE_COMPRESS_TARGET_H
+#define PARE_COMPRESS_TARGET_H
+
+#include "model/model.h"
+
+#define PARE_MAX_CANDIDATES 24
+#define PARE_SENSE_POINTS 2
+
+struct pare_candidate {
+    const struct pare_dtype *type;
+    uint64_t bytes;       /* of the whole tensor in the file */
+    uint64_t resident;    /* bytes in memory when loaded to run */
+    double   err;         /* relative weighted output error: sum imp (w - w^)^2 / sum imp w^2 */
+    double   loss;        /* predicted mean KL divergence this choice alone causes, nats a token */
+    double   decode_s;    /* seconds a token, measured on this machine; 0 when not measured */
+    double   prefill_s;   /* seconds a token at batch 512 */
+};
+
+struct pare_target {
+    const char      *name;        /* in written files; borrowed from the slot */
+    uint32_t         unit;        /* where it is multiplied (or looked up when it is only a table) */
+    struct pare_slot *slot;
+    struct pare_slot *table;      /* the slot that reads it as an embedding, or NULL */
+    bool             multiplied;
+    uint64_t         rows, cols;
+    /* observed */
+    double          *sumsq;       /* [cols] sum of x^2 of the input, NULL for pure tables */
+    uint64_t         seen;        /* rows of input */
+    float           *importance;  /* [cols] mean x^2, normalised to mean 1, floored; NULL: plain squared error */
+    /* sensed: mean divergence under injected errors of known size */
+    double           point_err[PARE_SENSE_POINTS], point_kld[PARE_SENSE_POINTS];
+    uint32_t         n_points;
+    struct pare_candidate cand[PARE_MAX_CANDIDATES];
+    uint32_t         n_cand;
+};
+
+struct pare_targets {
+    struct pare_target *t;
+    uint32_t n;
+    /* Everything else that a written file holds: norms, biases, positions; kept in f32. */
+    struct pare_slot **rest;
+    uint32_t n_rest;
+    uint64_t params;              /* of the original, all tensors counted once */
+};
+
+/* Collects the targets in unit order; a tied head is one target. */
+int  pare_targets_create(struct pare_targets *ts, struct pare_model *m, struct pare_diag *diag);
+void pare_targets_free(struct pare_targets *ts);
+
+/* Fills the candidates' types and bytes: every writable type that suits the width, and the source's own type. portable: only
+ * types that other GGUF engines read. list: comma-separated names, or NULL for all. */
+int  pare_targets_candidates(struct pare_targets *ts, bool portable, const char *list, struct pare_diag *diag);
+
+/* True when the slot's own bytes can be copied: same type as the candidate, no reordering. */
+bool pare_target_is_source(const struct pare_target *t, const struct pare_dtype *type);
+
+/* Encodes rows [row0, row0 + n) of a slot (out: in the order of written files, else bound order) into dst, on all threads.
+ * Source types are copied. The same bytes for any number of threads. tmp: n * cols floats. */
+int  pare_target_encode(const struct pare_target *t, const struct pare_dtype *type, uint64_t row0, uint64_t n, bool out,
+                        uint8_t *dst, float *tmp, struct pare_job *job, struct pare_diag *diag);
+
+/* Sum over rows of imp (a - b)^2 and imp a^2 in f64, row order: importance NULL means 1. */
+void pare_weighted_error(const float *a, const float *b, const float *importance, uint64_t cols, double *err, double *norm);
+
+#endif

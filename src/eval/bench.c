@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/eval/bench.c: tokens a second beside what the machine allows, both measured in this process within seconds of each other. */
+#define _GNU_SOURCE
+#include <pare/bench.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/status.h"
+#include "eval/opened.h"
+#include "eval/synthetic.h"
+
+void pare_bench_settings_default(struct pare_bench_settings *s) { memset(s, 0, sizeof *s); }
+
+struct bench {
+    const struct pare_bench_settings *s;
+    struct pare_checkpoint *ckpt;
+    struct pare_model      *model;
+    struct pare_job        *job;
+    struct pare_limits      limits;
+    struct pare_work       *work;
+    enum pare_type          kv;
+    float                  *logits;
+    uint64_t                weights;       /* multiplied weights of the layers */
+    uint64_t                head_weights;
+    uint64_t                bytes;         /* of matrices read for one token, in the form the kernels read */
+    bool                    is_float;
+    json_t                 *tests;
+};
+
+#define MAX_BATCH 512
+#define MAX_SESSIONS 16
+
+static int32_t token(const struct bench *b, uint64_t i)
+{
+    return (int32_t)(pare_rng_u64(7, PARE_RNG_SYNTH, i) % pare_model_info_of(b->model)->n_vocab);
+}
+
+/* Feeds n tokens into each of k sessions, `step` rows of each at a time. */
+static int feed(struct bench *b, struct pare_session *s, uint32_t k, uint32_t n, uint32_t step, struct pare_diag *diag)
+{
+    int32_t              tok[MAX_BATCH];
+    uint32_t             pos[MAX_BATCH];
+    struct pare_session *who[MAX_BATCH];
+    uint8_t              want[MAX_BATCH];
+
+    for (uint32_t done = 0; done < n; done += step) {
+        uint32_t part = n - done < step ? n - done : step, rows = 0;
+        for (uint32_t j = 0; j < k; j++)
+            for (uint32_t i = 0; i < part; i++, rows++) {
+                tok[rows] = token(b, done + i);
+                pos[rows] = s[j].len + i;
+                who[rows] = &s[j];
+                want[rows] = i + 1 == part; /* one row of logits a session, as in generation */
+            }
+        {
+            struct pare_batch batch = { rows, tok, pos, who };
+            PARE_FORWARD(pare_model_forward(b->model, &batch, want, b->logits, b->work, b->job, diag));
+        }
+        PARE_FORWARD(pare_job_check(b->job, diag));
+    }
+    return PARE_OK;
+}
+
+/* One test: depth tokens first (not timed), then n tokens in k sessions, `step` a time. Returns tokens a second of all repeats. */
+static int time_test(struct bench *b, const char *name, uint32_t depth, uint32_t n, uint32_t k, uint32_t step, double limit,
+                     struct pare_diag *diag)
+{
+    uint32_t            repeat = b->s->repeat != 0 ? b->s->repeat : 3;
+    struct pare_session s[MAX_SESSIONS];
+    double              sum = 0, sum2 = 0, mean, sd;
+    json_t             *o;
+    int                 rc = PARE_OK;
+
+    for (uint32_t r = 0; r <= repeat && rc == PARE_OK; r++) { /* the first round warms up */
+        uint32_t made = 0;
+        double   t;
+        for (; made < k && rc == PARE_OK; made++) {
+            rc = pare_session_create(&s[made], b->model, b->kv, depth + n, pare_model_info_of(b->model)->n_layers, diag);
+            if (rc == PARE_OK) rc = pare_kv_reserve(s[made].kv, depth + n, diag);
+        }
+        if (rc == PARE_OK && depth > 0) rc = feed(b, s, k, depth, MAX_BATCH / k, diag);
+        t = pare_now();
+        if (rc == PARE_OK) rc = feed(b, s, k, n, step, diag);
+        t = (double)n * k / (pare_now() - t);
+        if (r > 0) {
+            sum += t;
+            sum2 += t * t;
+        }
+        for (uint32_t j = 0; j < made; j++) pare_session_free(&s[j]);
+    }
+    if (rc < 0) return rc;
+    mean = sum / repeat;
+    sd = repeat > 1 ? sqrt(fmax(0, (sum2 / repeat - mean * mean) * repeat / (repeat - 1))) : 0;
+    o = json_object();
+    json_object_set_new(o, "name", json_string(name));
+    json_object_set_new(o, "tps", json_real(mean));
+    json_object_set_new(o, "sd", json_real(sd));
+    json_object_set_new(o, "limit_tps", json_real(limit));
+    json_object_set_new(o, "fraction", json_real(mean / limit));
+    json_array_append_new(b->tests, o);
+    return PARE_OK;
+}
+
+/* Compute limit: multiply-adds of the layers for every token (the head runs for the last only), at the peak of the unit used. */
+static double limit_prefill(const struct bench *b, uint32_t n)
+{
+    double ops = 2.0 * ((double)b->weights + (double)b->head_weights / n);
+    return (b->is_float ? b->limits.f32_flops : b->limits.int8_ops) / ops;
+}
+
+/* Memory limit of k sessions decoding together: the weights are read once for all, their caches each. */
+static double limit_decode(const struct bench *b, uint32_t k, uint32_t depth)
+{
+    const struct pare_model_info *info = pare_model_info_of(b->model);
+    struct pare_kv_settings       kv = { b->kv, info->n_layers, info->n_layers, info->kv_shape, depth + 1 };
+    double                        cache = depth > 0 ? (double)pare_kv_bytes(&kv, depth) : 0;
+    double memory = b->limits.read_bytes / ((double)b->bytes + k * cache) * k;
+    double compute = (b->is_float ? b->limits.f32_flops : b->limits.int8_ops) / (2.0 * (double)(b->weights + b->head_weights));
+    return memory < compute ? memory : compute;
+}
+
+static int run_test(struct bench *b, const char *name, struct pare_diag *diag)
+{
+    unsigned n = 0, depth = 0;
+    uint32_t max = pare_model_info_of(b->model)->n_ctx;
+
+    if (sscanf(name, "pp%u", &n) == 1 && n > 0 && n <= max) return time_test(b, name, 0, n, 1, MAX_BATCH, limit_prefill(b, n), diag);
+    if (sscanf(name, "tg%u@%u", &n, &depth) >= 1 && n > 0 && n + depth <= max)
+        return time_test(b, name, depth, n, 1, 1, limit_decode(b, 1, depth), diag);
+    if (sscanf(name, "b%u", &n) == 1 && n > 0 && n <= MAX_SESSIONS)
+        return time_test(b, name, 0, 32, n, 1, limit_decode(b, n, 0), diag);
+    PARE_FAIL(diag, PARE_E_USAGE, "unknown test \"%.40s\" (or beyond the context of %u): pp512, tg128, tg128@4096, b4, b8", name, max);
+}
+
+static void count(struct bench *b)
+{
+    uint32_t n = pare_model_info_of(b->model)->n_units;
+
+    for (uint32_t u = 1; u < n; u++) {
+        struct pare_unit *unit = pare_model_unit(b->model, u);
+        for (uint32_t i = 0; i < unit->n_slots; i++) {
+            struct pare_slot *s = &unit->slot[i];
+            uint64_t          bytes = 0;
+            if (!s->is_linear || s->lin == NULL) continue;
+            *(u + 1 < n ? &b->weights : &b->head_weights) += s->rows * s->cols;
+            for (uint32_t p = 0; p < s->lin->n_parts; p++) {
+                const struct pare_part *part = &s->lin->part[p];
+                bytes += part->kind == PARE_PART_PACKED ? pare_packed_bytes(&part->packed) : part->row_stride * s->rows;
+                b->is_float = part->kind != PARE_PART_PACKED;
+            }
+            b->bytes += bytes;
+        }
+    }
+}
+
+static uint32_t longest(const char *tests)
+{
+    uint32_t max = 512;
+
+    for (const char *p = tests; *p != '\0';) {
+        unsigned n = 0, depth = 0;
+        if ((sscanf(p, "tg%u@%u", &n, &depth) >= 1 || sscanf(p, "pp%u", &n) == 1) && n + depth > max && n + depth < 1u << 20) max = n + depth;
+        p += strcspn(p, ",");
+        p += *p == ',';
+    }
+    return max;
+}
+
+static json_t *machine(const struct bench *b)
+{
+    json_t *m = json_object();
+
+    json_object_set_new(m, "read_gbs", json_real(b->limits.read_bytes / 1e9));
+    json_object_set_new(m, "int8_gops", json_real(b->limits.int8_ops / 1e9));
+    json_object_set_new(m, "f32_gflops", json_real(b->limits.f32_flops / 1e9));
+    json_object_set_new(m, "tier", json_string(pare_tier_name(b->job->tier)));
+    json_object_set_new(m, "threads", json_integer(pare_job_threads(b->job)));
+    return m;
+}
+
+static int run_all(struct bench *b, const char *tests, struct pare_diag *diag)
+{
+    char *list = pare_strdup(tests), *save = NULL;
+    int   rc = list == NULL ? PARE_NOMEM(diag) : PARE_OK;
+
+    for (char *t = list == NULL ? NULL : strtok_r(list, ",", &save); t != NULL && rc == PARE_OK; t = strtok_r(NULL, ",", &save))
+        rc = run_test(b, t, diag);
+    pare_free(list);
+    return rc;
+}
+
+static int bench_model(const char *path, struct bench *b, json_t *doc, struct pare_diag *diag)
+{
+    const char               *tests = b->s->tests != NULL ? b->s->tests : "pp512,tg128";
+    struct pare_model_options mo = { b->s->f32_activations ? PARE_ACT_F32 : PARE_ACT_INT8, false, longest(tests) };
+    const struct pare_dtype  *type = pare_dtype_by_name(b->s->type != NULL ? b->s->type : "q8_0");
+    int                       rc;
+
+    if (b->s->synthetic != NULL) {
+        PARE_FAIL_IF(diag, type == NULL, PARE_E_USAGE, "unknown type \"%.40s\"", b->s->type);
+        rc = pare_synthetic_create(&b->ckpt, b->s->synthetic, type, diag);
+    } else {
+        rc = pare_checkpoint_open(&b->ckpt, path, diag);
+    }
+    if (rc == PARE_OK) rc = pare_model_create(&b->model, b->ckpt, &mo, b->job, diag);
+    if (rc == PARE_OK) rc = pare_kv_type_of(b->s->kv, pare_model_info_of(b->model), &b->kv, diag);
+    if (rc == PARE_OK) rc = pare_work_create(&b->work, b->model, MAX_BATCH, b->job, diag);
+    if (rc == PARE_OK) {
+        b->logits = pare_aligned((uint64_t)MAX_SESSIONS * pare_model_info_of(b->model)->n_vocab * sizeof *b->logits);
+        if (b->logits == NULL) rc = PARE_NOMEM(diag);
+    }
+    if (rc == PARE_OK) {
+        count(b);
+        rc = run_all(b, tests, diag);
+        json_object_set_new(doc, "arch", json_string(pare_model_info_of(b->model)->arch));
+        json_object_set_new(doc, "bytes_per_token", json_integer((json_int_t)b->bytes));
+    }
+    pare_aligned_free(b->logits);
+    pare_work_destroy(&b->work);
+    pare_model_destroy(&b->model);
+    if (b->s->synthetic != NULL)
+        pare_synthetic_free(&b->ckpt);
+    else
+        pare_checkpoint_close(&b->ckpt);
+    return rc;
+}
+
+/* One matrix of TinyLlama's feed-forward width, each type, one token and many: the kernels without anything around them. */
+static int bench_kernels(struct bench *b, struct pare_diag *diag)
+{
+    const uint64_t rows = 5632, cols = 2048;
+    const uint32_t copies = 12, many = 256;
+    float   *x = pare_aligned(many * cols * sizeof *x), *y = pare_aligned(many * rows * sizeof *y);
+    void    *scratch = pare_aligned(pare_linear_scratch(many, cols, pare_job_threads(b->job)));
+    int      rc = x == NULL || y == NULL || scratch == NULL ? PARE_NOMEM(diag) : PARE_OK;
+
+    for (uint64_t i = 0; rc == PARE_OK && i < many * cols; i++) x[i] = pare_rng_normal(3, PARE_RNG_SYNTH, i);
+    for (int k = 0; k < PARE_TYPE_COUNT && rc == PARE_OK; k++) {
+        const struct pare_dtype *type = pare_dtype_of((enum pare_type)k);
+        struct pare_linear       l[12];
+        uint64_t                 row, bytes = 0;
+        uint8_t                 *data;
+        memset(l, 0, sizeof l);
+        if (!(type->caps & PARE_DT_QUANT) || type->encode == NULL || !pare_dtype_row_bytes(type, cols, &row)) continue;
+        data = pare_aligned(rows * row);
+        if (data == NULL) rc = PARE_NOMEM(diag);
+        for (uint32_t c = 0; c < copies && rc == PARE_OK; c++) {
+            memset(data, 0, rows * row);
+            rc = pare_linear_bind(&l[c], type, data, row, rows, cols, PARE_ACT_INT8, b->job, diag);
+            if (rc == PARE_OK) bytes = pare_packed_bytes(&l[c].part[0].packed);
+        }
+        for (int batch = 0; batch < 2 && rc == PARE_OK; batch++) {
+            uint32_t n = batch ? many : 1;
+            double   best = 1e30, limit = batch ? b->limits.int8_ops / (2.0 * (double)rows * (double)cols) : b->limits.read_bytes / (double)bytes;
+            char     name[64];
+            json_t  *o = json_object();
+            for (int round = 0; round < 5; round++) {
+                double t = pare_now();
+                for (uint32_t c = 0; c < (batch ? 2 : copies); c++) {
+                    struct pare_linear_out out = { &l[c], y, rows };
+                    pare_linear_apply(&out, 1, x, cols, n, scratch, b->job);
+                }
+                t = (pare_now() - t) / (batch ? 2 : copies);
+                if (t < best) best = t;
+            }
+            snprintf(name, sizeof name, "%s x%u", type->name, n);
+            json_object_set_new(o, "name", json_string(name));
+            json_object_set_new(o, "tps", json_real(n / best));
+            json_object_set_new(o, "sd", json_real(0));
+            json_object_set_new(o, "limit_tps", json_real(limit));
+            json_object_set_new(o, "fraction", json_real(n / best / limit));
+            json_array_append_new(b->tests, o);
+        }
+        for (uint32_t c = 0; c < copies; c++) pare_linear_free(&l[c]);
+        pare_aligned_free(data);
+        if (rc == PARE_OK) rc = pare_job_check(b->job, diag);
+    }
+    pare_aligned_free(x);
+    pare_aligned_free(y);
+    pare_aligned_free(scratch);
+    return rc;
+}
+
+int pare_bench(const char *path, const struct pare_bench_settings *s, char **json, struct pare_job *job, struct pare_diag *diag)
+{
+    struct bench b = { .s = s, .job = job };
+    json_t      *doc = json_object();
+    int          rc;
+
+    *json = NULL;
+    b.tests = json_array();
+    pare_measure_limits(&b.limits, job->team, job->tier, 1.0);
+    rc = s->kernels ? bench_kernels(&b, diag) : bench_model(path, &b, doc, diag);
+    json_object_set_new(doc, "machine", machine(&b));
+    json_object_set_new(doc, "tests", b.tests);
+    if (rc == PARE_OK && (*json = pare_json_text(doc)) == NULL) rc = PARE_NOMEM(diag);
+    json_decref(doc);
+    return rc;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/eval/fit.h: the state of one fit, shared by its steps: prepare, search (fit_search.c), prove (fit_prove.c), report. */
+#ifndef PARE_EVAL_FIT_H
+#define PARE_EVAL_FIT_H
+
+#include <jansson.h>
+#include <pare/fit.h>
+
+#include "compress/plan.h"
+#include "compress/rewrite.h"
+#include "compress/target.h"
+#include "eval/opened.h"
+#include "nn/score.h"
+
+/* A point of the size-loss curve: solved for, and perhaps tried. */
+struct pare_fit_point {
+    uint64_t bytes;      /* of tensor data */
+    double   predicted;  /* divergence */
+    double   tried;      /* measured on calibration text, or negative */
+};
+#define PARE_FIT_POINTS 24
+
+struct pare_fit {
+    const struct pare_fit_settings *s;
+    const char            *path;
+    struct pare_job       *job;
+    struct pare_opened     o;          /* the original, streamed */
+    struct pare_targets    ts;
+    uint32_t              *pick;
+    uint64_t               rest_bytes; /* of tensors that are not chosen for */
+    uint64_t               work_ram;   /* what this process may use */
+    uint32_t               ctx;        /* window of calibration and proof */
+    uint32_t               run_ctx;    /* context of the ram budget */
+    struct pare_windows    calib, sense, tries;
+    struct pare_plan_source source;
+    /* search */
+    double                 ratio;      /* joint divergence / sum of single ones, measured at the chosen plan */
+    double                 sum;        /* sum of the picked candidates' losses */
+    double                 predicted_kld;
+    uint64_t               predicted_bytes;  /* of the whole file */
+    double                 decode_s, prefill_s; /* predicted seconds a token in the matrices */
+    bool                   timed;
+    struct pare_fit_point  point[PARE_FIT_POINTS];
+    uint32_t               n_points;
+    json_t                *plan;       /* document */
+    char                  *plan_text;  /* canonical */
+    /* proof */
+    struct pare_tally_result proof;
+    bool                   proved;
+    json_t                *run_new, *run_old; /* what a real run of each printed, or NULL */
+    uint64_t               out_bytes, in_bytes;
+};
+
+/* Chooses windows so that memory and time stay in bounds; reads texts. */
+int pare_fit_texts(struct pare_fit *f, struct pare_diag *diag);
+/* Fills pick, predicted values and the curve. */
+int pare_fit_search(struct pare_fit *f, struct pare_diag *diag);
+/* Reads f->s->plan into pick and observes what its encoding needs. */
+int pare_fit_replay(struct pare_fit *f, struct pare_diag *diag);
+int pare_fit_prove(struct pare_fit *f, struct pare_diag *diag);
+/* Peak resident bytes of `pare run` at ctx when all matrices take `resident` bytes. */
+uint64_t pare_fit_run_bytes(const struct pare_fit *f, uint64_t resident);
+
+/* {"plan","predicted","measured","original","curve","output","seconds","seed"} */
+json_t *pare_fit_document(const struct pare_fit *f, double seconds);
+/* The report for people, from the document; and as one HTML file without outside references. pare_free; NULL: out of memory. */
+char *pare_report_text(const json_t *doc);
+char *pare_report_html(const json_t *doc);
+
+#endif

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/eval/fit_search.c: observe, sense, cost, solve, try. What decides a byte of the output (size, memory and loss budgets) uses
+ * only numbers that are the same on every machine; measured times enter for speed budgets alone. */
+#define XXH_INLINE_ALL
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/status.h"
+#include "compress/cost.h"
+#include "compress/observe.h"
+#include "compress/sense.h"
+#include "compress/solve.h"
+#include "compress/trial.h"
+#include "eval/fit.h"
+#include "eval/texts.h"
+
+#define WINDOW 512
+#define SENSE_WINDOW 128
+#define TRY_WINDOW 256
+
+/* How many tokens a budget of multiply-adds allows, between bounds, in whole windows. */
+static uint32_t tokens_for(const struct pare_fit *f, double madds, uint64_t min, uint64_t max)
+{
+    double n = madds / (double)(f->ts.params + 1);
+
+    return n < (double)min ? (uint32_t)min : n > (double)max ? (uint32_t)max : (uint32_t)n;
+}
+
+static int windows(struct pare_fit *f, struct pare_windows *win, const char *text, size_t n, uint32_t len, uint32_t tokens,
+                   struct pare_diag *diag)
+{
+    uint32_t                  max = pare_model_info_of(f->o.model)->max_ctx;
+    struct pare_text_settings ts = { .ctx = len < max ? len : max, .spread = true };
+
+    ts.bos = pare_tokenizer_add_bos(f->o.tok) && pare_tokenizer_bos(f->o.tok) >= 0;
+    ts.max = tokens / ts.ctx;
+    if (ts.max < 1) ts.max = 1;
+    return pare_text_windows(win, f->o.tok, text, n, &ts, NULL, diag);
+}
+
+/* The residual rows of the calibration windows are the largest thing that fit holds: a quarter of its memory at most. */
+static uint32_t rows_within(const struct pare_fit *f, double share)
+{
+    if (f->s->work_ram == 0) return UINT32_MAX; /* no limit asked for: the same windows, hence bytes, on every machine */
+    return (uint32_t)((double)f->work_ram * share / (4.0 * pare_model_info_of(f->o.model)->n_embd));
+}
+
+static uint32_t least_of(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+int pare_fit_texts(struct pare_fit *f, struct pare_diag *diag)
+{
+    uint8_t    *data = NULL;
+    size_t      n = 0;
+    const char *text;
+    int         rc = PARE_OK;
+
+    PARE_FAIL_IF(diag, f->o.tok == NULL, PARE_E_USAGE, "the model has no tokenizer: fit needs text to observe it on");
+    if (f->s->text != NULL) rc = pare_read_file(f->s->text, PARE_MAX_TEXT, &data, &n, diag);
+    text = f->s->text != NULL ? (const char *)data : pare_text_calibration(&n);
+    if (rc == PARE_OK)
+        rc = windows(f, &f->calib, text, n, WINDOW, least_of(tokens_for(f, 2.5e12, 4096, 32768), rows_within(f, 0.25)), diag);
+    if (rc == PARE_OK)
+        rc = windows(f, &f->sense, text, n, SENSE_WINDOW, least_of(tokens_for(f, 7e10, 256, 2048), rows_within(f, 0.04)), diag);
+    if (rc == PARE_OK)
+        rc = windows(f, &f->tries, text, n, TRY_WINDOW, least_of(tokens_for(f, 3e11, 512, 8192), rows_within(f, 0.1)), diag);
+    pare_free(data);
+    if (rc < 0) return rc;
+    f->source.windows = f->calib.n;
+    f->source.window_len = f->calib.len;
+    f->source.seed = f->s->seed;
+    f->source.text_hash = XXH3_64bits(f->calib.ids, (uint64_t)f->calib.n * f->calib.len * sizeof *f->calib.ids);
+    f->source.fingerprint = pare_checkpoint_fingerprint(f->o.ckpt);
+    return PARE_OK;
+}
+
+/* What `pare run` holds beside the matrices: working memory, cache, logits, the tokenizer and the process itself. */
+uint64_t pare_fit_run_bytes(const struct pare_fit *f, uint64_t resident)
+{
+    const struct pare_model_info *info = pare_model_info_of(f->o.model);
+    struct pare_kv_settings       kv = { PARE_F16, info->n_layers, info->n_layers, info->kv_shape, f->run_ctx };
+
+    return resident + f->rest_bytes + pare_kv_bytes(&kv, f->run_ctx) + pare_work_bytes(f->o.model, 512, pare_job_threads(f->job)) +
+           (uint64_t)info->n_vocab * 4 * 3 + /* logits and the sampler's copies */
+           (uint64_t)info->n_vocab * 160 +   /* tokenizer: pieces, hashes, merges; measured over the public vocabularies */
+           (6u << 20);                       /* the program, its libraries, stacks */
+}
+
+/* --- solving ------------------------------------------------------------------------------------------------------------ */
+
+struct table {
+    struct pare_option *options; /* all units' options, back to back */
+    struct pare_choice *choices;
+};
+
+static int table_make(struct table *t, const struct pare_fit *f, struct pare_diag *diag)
+{
+    t->options = pare_zalloc((size_t)f->ts.n * PARE_MAX_CANDIDATES, sizeof *t->options);
+    t->choices = pare_zalloc(f->ts.n, sizeof *t->choices);
+    if (t->options != NULL && t->choices != NULL) return PARE_OK;
+    pare_free(t->options);
+    pare_free(t->choices);
+    return PARE_NOMEM(diag);
+}
+
+static void table_free(struct table *t)
+{
+    pare_free(t->options);
+    pare_free(t->choices);
+}
+
+/* Limits in force: data bytes (size or bpw), resident bytes, seconds. by_loss: the loss is a limit and bytes are minimised. */
+static int solve(struct pare_fit *f, uint64_t data_limit, double loss_limit, struct table *t, struct pare_diag *diag)
+{
+    const struct pare_fit_settings *s = f->s;
+    struct pare_problem  p = { .unit = t->choices, .n_units = f->ts.n };
+    struct pare_solution sol;
+    bool     by_loss = loss_limit > 0, bytes = data_limit != UINT64_MAX;
+    uint32_t kb = UINT32_MAX, kr = UINT32_MAX, kd = UINT32_MAX, kp = UINT32_MAX, kl = UINT32_MAX;
+    int      rc;
+
+#define LIMIT(k, v, name, unit)                                                                                        \
+    (k = p.n_limits, p.limit[k] = (v), p.limit_name[k] = (name), p.limit_unit[k] = (unit), p.n_limits++)
+    if (bytes) LIMIT(kb, (double)data_limit, "size", "bytes of tensor data");
+    if (by_loss) LIMIT(kl, loss_limit, "loss", "nats (sum of the tensors' own)");
+    if (s->ram != 0) {
+        double over = (double)pare_fit_run_bytes(f, 0);
+        LIMIT(kr, (double)s->ram - over, "ram", "bytes for matrices (after what running needs besides)");
+    }
+    if (s->decode_tps > 0) LIMIT(kd, 1 / s->decode_tps, "decode", "seconds a token");
+    if (s->prefill_tps > 0) LIMIT(kp, 1 / s->prefill_tps, "prefill", "seconds a token");
+    if (p.n_limits == 0) LIMIT(kb, 1e18, "size", "bytes");
+#undef LIMIT
+    for (uint32_t i = 0; i < f->ts.n; i++) {
+        struct pare_option *o = t->options + (size_t)i * PARE_MAX_CANDIDATES;
+        t->choices[i] = (struct pare_choice){ o, f->ts.t[i].n_cand };
+        for (uint32_t c = 0; c < f->ts.t[i].n_cand; c++) {
+            const struct pare_candidate *k = &f->ts.t[i].cand[c];
+            o[c].loss = by_loss ? (double)k->bytes : k->loss;
+            if (kb != UINT32_MAX) o[c].weight[kb] = (double)k->bytes;
+            if (kl != UINT32_MAX) o[c].weight[kl] = k->loss;
+            if (kr != UINT32_MAX) o[c].weight[kr] = (double)k->resident;
+            if (kd != UINT32_MAX) o[c].weight[kd] = k->decode_s;
+            if (kp != UINT32_MAX) o[c].weight[kp] = k->prefill_s;
+        }
+    }
+    rc = pare_solve(&sol, &p, diag);
+    if (rc < 0) return rc;
+    memcpy(f->pick, sol.pick, f->ts.n * sizeof *f->pick);
+    pare_free(sol.pick);
+    return PARE_OK;
+}
+
+static double picked_loss(const struct pare_fit *f)
+{
+    double sum = 0;
+
+    for (uint32_t i = 0; i < f->ts.n; i++) sum += f->ts.t[i].cand[f->pick[i]].loss;
+    return sum;
+}
+
+static int try_pick(struct pare_fit *f, double *kld, struct pare_diag *diag)
+{
+    pare_job_progress(f->job, "trial", 0, NULL);
+    return pare_trial(&f->ts, f->pick, &f->o.walk, &f->tries, kld, diag);
+}
+
+static void add_point(struct pare_fit *f, double predicted, double tried)
+{
+    if (f->n_points == PARE_FIT_POINTS) return;
+    f->point[f->n_points++] = (struct pare_fit_point){ pare_plan_bytes(&f->ts, f->pick), predicted, tried };
+}
+
+/* The file's size with the current pick and the plan's text in it. */
+static int file_size(struct pare_fit *f, uint64_t *bytes, struct pare_diag *diag)
+{
+    struct pare_rewrite r = { f->s->out, f->o.ckpt, f->o.model, f->o.tok, &f->ts, f->pick, NULL, 0, false };
+    json_t             *doc = pare_plan_make(&f->ts, f->pick, &f->source, NULL);
+    char               *text = pare_json_canonical(doc);
+    int                 rc;
+
+    json_decref(doc);
+    if (text == NULL) return PARE_NOMEM(diag);
+    r.plan_text = text;
+    rc = pare_rewrite_size(&r, bytes, diag);
+    pare_free(text);
+    return rc;
+}
+
+/* --size speaks of the whole file: metadata and padding depend a little on the plan, so the limit for data is found in rounds. */
+static int solve_size(struct pare_fit *f, uint64_t limit_bpw, struct table *t, struct pare_diag *diag)
+{
+    uint64_t size = f->s->size, over = f->rest_bytes, got = 0;
+
+    if (size == 0) return solve(f, limit_bpw, 0, t, diag);
+    for (int round = 0; round < 8; round++) {
+        uint64_t data = size > over ? size - over : 0;
+        PARE_FORWARD(solve(f, data < limit_bpw ? data : limit_bpw, 0, t, diag));
+        PARE_FORWARD(file_size(f, &got, diag));
+        if (got <= size && (round > 0 || (double)got > 0.998 * (double)size)) return PARE_OK;
+        /* what is not tensor data of the pick; never assume less than was seen, so the rounds settle */
+        {
+            uint64_t seen = got - (pare_plan_bytes(&f->ts, f->pick) - f->rest_bytes);
+            over = got > size && seen <= over ? over + (got - size) : seen;
+        }
+    }
+    PARE_FAIL_IF(diag, got > size, PARE_E_BUDGET, "no plan fits %llu bytes with its metadata; the nearest takes %llu",
+                 (unsigned long long)size, (unsigned long long)got);
+    return PARE_OK;
+}
+
+/* A loss budget: the sum of single losses that the joint one allows is found by trying, from a ratio of 1. The smallest plan
+ * that was tried and kept the budget wins. */
+static int solve_loss(struct pare_fit *f, uint64_t limit_bpw, struct table *t, struct pare_diag *diag)
+{
+    double    want = f->s->loss, ratio = 1, best_bytes = 0, best_kld = 0;
+    uint32_t *best = NULL;
+    int       rc = PARE_OK;
+
+    for (int round = 0; round < 5 && rc == PARE_OK; round++) {
+        double kld = 0, sum, bytes;
+        if ((rc = solve(f, limit_bpw, want / ratio, t, diag)) < 0) break;
+        if ((rc = try_pick(f, &kld, diag)) < 0) break;
+        sum = picked_loss(f);
+        bytes = (double)pare_plan_bytes(&f->ts, f->pick);
+        add_point(f, kld, kld);
+        if (kld <= want && (best == NULL || bytes < best_bytes)) {
+            if (best == NULL) best = pare_alloc_array(f->ts.n, sizeof *best);
+            if (best == NULL) {
+                rc = PARE_NOMEM(diag);
+                break;
+            }
+            memcpy(best, f->pick, f->ts.n * sizeof *best);
+            best_bytes = bytes;
+            best_kld = kld;
+        }
+        if (kld <= want && kld > 0.93 * want) break;
+        ratio = sum > 0 && kld > 0 ? kld / sum * (kld > want ? 1.02 : 1.0) : ratio;
+    }
+    if (best != NULL) {
+        memcpy(f->pick, best, f->ts.n * sizeof *best);
+        f->predicted_kld = best_kld;
+        if (rc == PARE_E_BUDGET) {
+            pare_diag_clear(diag);
+            rc = PARE_OK;
+        }
+    } else if (rc == PARE_OK) {
+        rc = PARE_ERR(diag, PARE_E_BUDGET, "a loss of %g nats cannot be kept with the allowed types", want);
+    }
+    pare_free(best);
+    return rc;
+}
+
+/* The curve of the report: the best plan at sizes around the chosen one, predicted with the measured joint ratio. */
+static int curve(struct pare_fit *f, struct table *t, struct pare_diag *diag)
+{
+    uint32_t *keep = pare_alloc_array(f->ts.n, sizeof *keep);
+    uint64_t  lo = 0, hi = 0;
+    int       rc = PARE_OK;
+
+    if (keep == NULL) return PARE_NOMEM(diag);
+    memcpy(keep, f->pick, f->ts.n * sizeof *keep);
+    for (uint32_t i = 0; i < f->ts.n; i++) {
+        uint64_t a = UINT64_MAX, b = 0;
+        for (uint32_t c = 0; c < f->ts.t[i].n_cand; c++) {
+            uint64_t v = f->ts.t[i].cand[c].bytes;
+            if (v < a) a = v;
+            if (v > b && f->ts.t[i].cand[c].err > 0) b = v;
+        }
+        lo += a;
+        hi += b > a ? b : a;
+    }
+    for (int k = 0; k <= 12 && rc == PARE_OK; k++) {
+        struct pare_diag            quiet = { 0 };
+        struct pare_fit_settings    plain = *f->s;
+        const struct pare_fit_settings *real = f->s;
+        plain.ram = 0;
+        plain.decode_tps = plain.prefill_tps = 0;
+        f->s = &plain;
+        if (solve(f, lo + (hi - lo) / 12 * (uint64_t)k, 0, t, &quiet) == PARE_OK) add_point(f, f->ratio * picked_loss(f), -1);
+        f->s = real;
+        rc = pare_job_check(f->job, diag);
+    }
+    memcpy(f->pick, keep, f->ts.n * sizeof *keep);
+    pare_free(keep);
+    return rc;
+}
+
+static int finish(struct pare_fit *f, struct pare_diag *diag)
+{
+    /* Budgets are reported, not stored: the file must not depend on how its plan was asked for. */
+    f->plan = pare_plan_make(&f->ts, f->pick, &f->source, NULL);
+    f->plan_text = f->plan == NULL ? NULL : pare_json_canonical(f->plan);
+    if (f->plan_text == NULL) return PARE_NOMEM(diag);
+    for (uint32_t i = 0; i < f->ts.n; i++) {
+        f->decode_s += f->ts.t[i].cand[f->pick[i]].decode_s;
+        f->prefill_s += f->ts.t[i].cand[f->pick[i]].prefill_s;
+    }
+    return file_size(f, &f->predicted_bytes, diag);
+}
+
+int pare_fit_search(struct pare_fit *f, struct pare_diag *diag)
+{
+    const struct pare_fit_settings *s = f->s;
+    struct table t;
+    uint64_t     limit = UINT64_MAX;
+    double       kld = 0;
+    int          rc;
+
+    PARE_FORWARD(pare_observe(&f->ts, &f->o.walk, &f->calib, diag));
+    PARE_FORWARD(pare_sense(&f->ts, &f->o.walk, &f->sense, rows_within(f, 0.2), diag));
+    PARE_FORWARD(pare_cost_errors(&f->ts, f->job, diag));
+    f->timed = s->decode_tps > 0 || s->prefill_tps > 0;
+    if (f->timed) PARE_FORWARD(pare_cost_times(&f->ts, f->job, diag));
+    if (s->bpw > 0) {
+        double bits = s->bpw * (double)f->ts.params / 8 - (double)f->rest_bytes;
+        PARE_FAIL_IF(diag, bits < 1, PARE_E_BUDGET, "%g bits a weight leave nothing for the matrices", s->bpw);
+        limit = (uint64_t)bits;
+    }
+    PARE_FORWARD(table_make(&t, f, diag));
+    rc = s->loss > 0 ? solve_loss(f, limit, &t, diag) : solve_size(f, limit, &t, diag);
+    if (rc == PARE_OK) {
+        f->sum = picked_loss(f);
+        if (s->loss > 0)
+            kld = f->predicted_kld;
+        else
+            rc = try_pick(f, &kld, diag);
+    }
+    if (rc == PARE_OK) {
+        f->ratio = f->sum > 0 ? kld / f->sum : 1;
+        f->predicted_kld = kld;
+        if (s->loss <= 0) add_point(f, kld, kld);
+        rc = curve(f, &t, diag);
+    }
+    table_free(&t);
+    if (rc == PARE_OK) rc = finish(f, diag);
+    return rc;
+}
+
+int pare_fit_replay(struct pare_fit *f, struct pare_diag *diag)
+{
+    struct pare_plan_source src;
+    json_t                 *doc;
+    int                     rc;
+
+    PARE_FORWARD(pare_json_load_file(&doc, f->s->plan, 64u << 20, diag));
+    rc = pare_plan_read(doc, &f->ts, f->pick, &src, diag);
+    json_decref(doc);
+    if (rc < 0) {
+        pare_diag_file(diag, f->s->plan);
+        return rc;
+    }
+    if (src.fingerprint != 0 && src.fingerprint != f->source.fingerprint)
+        PARE_FAIL(diag, PARE_E_USAGE, "the plan was made for another original; give --bpw or --size to search anew");
+    if (src.text_hash != 0 && src.text_hash != f->source.text_hash)
+        PARE_FAIL(diag, PARE_E_USAGE, "the plan was made with other calibration text or --work-ram; give the same to get the same bytes");
+    PARE_FORWARD(pare_observe(&f->ts, &f->o.walk, &f->calib, diag));
+    return finish(f, diag);
+}

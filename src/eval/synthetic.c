@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "eval/synthetic.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/status.h"
+
+struct shape {
+    const char *name;
+    uint32_t    vocab, embd, layers, heads, heads_kv, head_dim, ffn, ctx;
+};
+static const struct shape shapes[] = {
+    { "llama-1.1b", 32000, 2048, 22, 32, 4, 64, 5632, 8192 },  /* TinyLlama */
+    { "llama-135m", 49152, 576, 30, 9, 3, 64, 1536, 8192 },    /* SmolLM2 */
+    { "demo", 8192, 256, 6, 8, 4, 32, 768, 8192 },
+};
+
+/* Rows of random weights, encoded once and repeated: a shared buffer a width, or one a tensor. */
+struct pool {
+    uint64_t cols, rows;
+    uint8_t *data;
+};
+struct priv {
+    struct pool *pool;
+    uint32_t     n;
+    char       (*names)[96];
+};
+
+#define DISTINCT 32 /* rows that differ; encoding more would take longer than measuring */
+
+static int fill(struct pool *p, const struct pare_dtype *type, struct pare_diag *diag)
+{
+    uint64_t row, bytes;
+    float   *w = pare_alloc_array(p->cols, sizeof *w);
+
+    (void)pare_dtype_row_bytes(type, p->cols, &row);
+    if (w == NULL || !pare_dtype_bytes(type, p->rows, p->cols, &bytes) || (p->data = pare_aligned(bytes)) == NULL) {
+        pare_free(w);
+        return PARE_NOMEM(diag);
+    }
+    for (uint64_t r = 0; r < p->rows; r++) {
+        if (r >= DISTINCT) {
+            memcpy(p->data + r * row, p->data + (r % DISTINCT) * row, row);
+            continue;
+        }
+        for (uint64_t i = 0; i < p->cols; i++) w[i] = 0.02f * pare_rng_normal(r, PARE_RNG_SYNTH, i);
+        type->encode(p->data + r * row, w, p->cols, NULL);
+    }
+    pare_free(w);
+    return PARE_OK;
+}
+
+static int add(struct pare_checkpoint *c, const char *name, const struct pare_dtype *type, uint64_t rows, uint64_t cols,
+               struct pare_diag *diag)
+{
+    struct priv        *pv = c->priv;
+    struct pare_tensor *t = &c->tensors[c->n_tensors];
+    bool                share = (type->caps & PARE_DT_QUANT) != 0, vector = rows == 1;
+    uint32_t            i;
+
+    for (i = 0; i < pv->n; i++)
+        if (share && pv->pool[i].cols == cols && pv->pool[i].rows >= rows) break;
+    if (i == pv->n) {
+        pv->pool[pv->n++] = (struct pool){ cols, rows, NULL };
+        PARE_FORWARD(fill(&pv->pool[i], type, diag));
+        if (vector)
+            for (uint64_t k = 0; k < cols; k++) ((float *)(void *)pv->pool[i].data)[k] = 1; /* norm weights */
+    }
+    snprintf(pv->names[c->n_tensors], sizeof pv->names[0], "%s", name);
+    *t = (struct pare_tensor){ .name = pv->names[c->n_tensors], .type = type, .n_dims = vector ? 1 : 2, .rows = rows, .cols = cols,
+                               .data = pv->pool[i].data };
+    t->dims[0] = vector ? cols : rows;
+    t->dims[1] = vector ? 0 : cols;
+    (void)pare_dtype_bytes(type, rows, cols, &t->bytes);
+    c->n_tensors++;
+    return PARE_OK;
+}
+
+static int layers(struct pare_checkpoint *c, const struct shape *s, const struct pare_dtype *type, struct pare_diag *diag)
+{
+    const struct { const char *part; uint64_t rows, cols; } m[] = {
+        { "self_attn.q_proj", (uint64_t)s->heads * s->head_dim, s->embd }, { "self_attn.k_proj", (uint64_t)s->heads_kv * s->head_dim, s->embd },
+        { "self_attn.v_proj", (uint64_t)s->heads_kv * s->head_dim, s->embd }, { "self_attn.o_proj", s->embd, (uint64_t)s->heads * s->head_dim },
+        { "mlp.gate_proj", s->ffn, s->embd }, { "mlp.up_proj", s->ffn, s->embd }, { "mlp.down_proj", s->embd, s->ffn },
+        { "input_layernorm", 1, s->embd }, { "post_attention_layernorm", 1, s->embd },
+    };
+    char name[96];
+
+    for (uint32_t l = 0; l < s->layers; l++)
+        for (size_t i = 0; i < sizeof m / sizeof *m; i++) {
+            snprintf(name, sizeof name, "model.layers.%u.%s.weight", l, m[i].part);
+            PARE_FORWARD(add(c, name, m[i].rows == 1 ? pare_dtype_of(PARE_F32) : type, m[i].rows, m[i].cols, diag));
+        }
+    return PARE_OK;
+}
+
+int pare_synthetic_create(struct pare_checkpoint **out, const char *shape, const struct pare_dtype *type, struct pare_diag *diag)
+{
+    static const struct pare_format format = { .name = "synthetic" };
+    const struct shape             *s = NULL;
+    struct pare_checkpoint         *c;
+    struct priv                    *pv;
+    uint32_t                        n;
+    int                             rc;
+
+    *out = NULL;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        if (strcmp(shapes[i].name, shape) == 0) s = &shapes[i];
+    PARE_FAIL_IF(diag, s == NULL, PARE_E_USAGE, "unknown shape \"%.40s\": llama-1.1b, llama-135m or demo", shape);
+    PARE_FAIL_IF(diag, !(type->caps & PARE_DT_WRITE), PARE_E_USAGE, "type %s cannot be written, so not be made", type->name);
+    n = s->layers * 9 + 3;
+    c = pare_zalloc(1, sizeof *c);
+    if (c == NULL) return PARE_NOMEM(diag);
+    c->format = &format;
+    c->tensors = pare_zalloc(n, sizeof *c->tensors);
+    pv = c->priv = pare_zalloc(1, sizeof *pv);
+    c->path = pare_strdup("(synthetic)");
+    if (pv != NULL) {
+        pv->pool = pare_zalloc(n, sizeof *pv->pool);
+        pv->names = pare_zalloc(n, sizeof *pv->names);
+    }
+    rc = c->tensors == NULL || pv == NULL || c->path == NULL || pv->pool == NULL || pv->names == NULL ? PARE_NOMEM(diag) : PARE_OK;
+    c->config = json_pack("{s:s,s:[s],s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:b,s:s}", "model_type", "llama", "architectures",
+                          "LlamaForCausalLM", "vocab_size", (int)s->vocab, "hidden_size", (int)s->embd, "num_hidden_layers",
+                          (int)s->layers, "num_attention_heads", (int)s->heads, "num_key_value_heads", (int)s->heads_kv, "head_dim",
+                          (int)s->head_dim, "intermediate_size", (int)s->ffn, "max_position_embeddings", (int)s->ctx, "rms_norm_eps",
+                          1e-5, "rope_theta", 10000.0, "tie_word_embeddings", 0, "hidden_act", "silu");
+    if (rc == PARE_OK && c->config == NULL) rc = PARE_NOMEM(diag);
+    if (rc == PARE_OK) rc = add(c, "model.embed_tokens.weight", type, s->vocab, s->embd, diag);
+    if (rc == PARE_OK) rc = add(c, "lm_head.weight", type, s->vocab, s->embd, diag);
+    if (rc == PARE_OK) rc = layers(c, s, type, diag);
+    if (rc == PARE_OK) rc = add(c, "model.norm.weight", pare_dtype_of(PARE_F32), 1, s->embd, diag);
+    if (rc == PARE_OK) rc = pare_checkpoint_index(c, diag);
+    if (rc < 0) {
+        pare_synthetic_free(&c);
+        return rc;
+    }
+    *out = c;
+    return PARE_OK;
+}
+
+void pare_synthetic_free(struct pare_checkpoint **cp)
+{
+    struct pare_checkpoint *c = *cp;
+    struct priv            *pv;
+
+    if (c == NULL) return;
+    pv = c->priv;
+    for (uint32_t i = 0; pv != NULL && pv->pool != NULL && i < pv->n; i++) pare_aligned_free(pv->pool[i].data);
+    if (pv != NULL) {
+        pare_free(pv->pool);
+        pare_free(pv->names);
+    }
+    pare_free(pv);
+    c->priv = NULL;
+    pare_checkpoint_close(cp);
+}
