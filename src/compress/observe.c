@@ -114,7 +114,7 @@ static int watch_head(struct pare_walk *w, const struct pare_windows *win, const
     return rc;
 }
 
-int pare_observe(struct pare_targets *ts, struct pare_walk *w, const struct pare_windows *win, struct pare_diag *diag)
+int pare_observe_model(struct pare_targets *ts, struct pare_walk *w, const struct pare_windows *win, struct pare_diag *diag)
 {
     const struct pare_model_info *info = pare_model_info_of(w->m);
     struct watcher       watcher = { ts, w->job, NULL, PARE_OK };

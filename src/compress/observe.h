@@ -9,6 +9,6 @@
 
 /* Walks the model over win and fills sumsq, seen and importance of all targets. x_last, if not NULL, receives the residual rows
  * after the last layer ([n * len, n_embd], owned by the caller). Sums are f64 in row order: the same bits for any threads. */
-int pare_observe(struct pare_targets *ts, struct pare_walk *w, const struct pare_windows *win, struct pare_diag *diag);
+int pare_observe_model(struct pare_targets *ts, struct pare_walk *w, const struct pare_windows *win, struct pare_diag *diag);
 
 #endif

@@ -308,7 +308,7 @@ int pare_fit_search(struct pare_fit *f, struct pare_diag *diag)
     double       kld = 0;
     int          rc;
 
-    PARE_FORWARD(pare_observe(&f->ts, &f->o.walk, &f->calib, diag));
+    PARE_FORWARD(pare_observe_model(&f->ts, &f->o.walk, &f->calib, diag));
     PARE_FORWARD(pare_sense(&f->ts, &f->o.walk, &f->sense, rows_within(f, 0.2), diag));
     PARE_FORWARD(pare_cost_errors(&f->ts, f->job, diag));
     f->timed = s->decode_tps > 0 || s->prefill_tps > 0;
@@ -355,6 +355,6 @@ int pare_fit_replay(struct pare_fit *f, struct pare_diag *diag)
         PARE_FAIL(diag, PARE_E_USAGE, "the plan was made for another original; give --bpw or --size to search anew");
     if (src.text_hash != 0 && src.text_hash != f->source.text_hash)
         PARE_FAIL(diag, PARE_E_USAGE, "the plan was made with other calibration text or --work-ram; give the same to get the same bytes");
-    PARE_FORWARD(pare_observe(&f->ts, &f->o.walk, &f->calib, diag));
+    PARE_FORWARD(pare_observe_model(&f->ts, &f->o.walk, &f->calib, diag));
     return finish(f, diag);
 }

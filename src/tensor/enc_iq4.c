@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/tensor/enc_iq4.c: iq4_nl and iq4_xs, 16 uneven levels shared with pq4.
+ * src/tensor/enc_iq4.c: iq4_nl and iq4_xs, 16 uneven levels.
  *
  * Bytes (GGUF). iq4_nl, 32 columns: d, 16 bytes (low nibbles columns 0..15, high ones 16..31). iq4_xs, 256 columns: d, 16 bits with
  * the upper pairs of 8 scales + 32, 4 bytes with their low nibbles, then 8 groups of 16 bytes as above. */
-#include <math.h>
 #include <string.h>
 
+#include "tensor/enc_lanes.h"
 #include "tensor/enc_search.h"
 #include "tensor/encode.h"
-#include "tensor/pq_codebook.h"
-
-static const int8_t levels[16] = PARE_PQ4_VALUES;
-
-static void put_nibbles(uint8_t *dst, const uint8_t *code)
-{
-    for (int j = 0; j < 16; j++) dst[j] = (uint8_t)(code[j] | code[j + 16] << 4);
-}
+#include "tensor/iq_tables.h"
 
 void pare_encode_iq4_nl(void *dst, const float *src, uint64_t cols, const float *importance)
 {
@@ -23,7 +16,7 @@ void pare_encode_iq4_nl(void *dst, const float *src, uint64_t cols, const float 
     uint8_t *p = dst, code[32];
     float x[32], w[32];
 
-    pare_enc_book_table(&book, levels, 16);
+    pare_enc_book_table(&book, pare_iq4_values, 16);
     for (uint64_t c = 0; c < cols; c += 32, p += 18) {
         const float *imp = importance != NULL ? importance + c : NULL;
         struct pare_enc_unit u = pare_enc_unit_of(src + c, imp, 32);
@@ -34,7 +27,7 @@ void pare_encode_iq4_nl(void *dst, const float *src, uint64_t cols, const float 
         d = pare_enc_block_scale(&book, x, w, u.k, &bits);
         pare_enc_codes(&book, x, 32, d, code);
         pare_enc_put16(p, bits);
-        put_nibbles(p + 2, code);
+        pare_enc_put_nibbles(p + 2, code, 16);
     }
 }
 
@@ -44,7 +37,7 @@ void pare_encode_iq4_xs(void *dst, const float *src, uint64_t cols, const float 
     uint8_t *p = dst, code[32];
     float x[256], w[256];
 
-    pare_enc_book_table(&book, levels, 16);
+    pare_enc_book_table(&book, pare_iq4_values, 16);
     for (uint64_t c = 0; c < cols; c += 256, p += 136) {
         const float *imp = importance != NULL ? importance + c : NULL;
         struct pare_enc_unit u = pare_enc_unit_of(src + c, imp, 256);
@@ -60,7 +53,7 @@ void pare_encode_iq4_xs(void *dst, const float *src, uint64_t cols, const float 
             p[4 + g / 2] |= (uint8_t)((s & 15) << (4 * (g % 2)));
             high = (uint16_t)(high | (s >> 4) << (2 * g));
             pare_enc_codes(&book, x + 32 * g, 32, o.d * (float)o.s[g], code);
-            put_nibbles(p + 8 + 16 * g, code);
+            pare_enc_put_nibbles(p + 8 + 16 * g, code, 16);
         }
         pare_enc_put16(p, o.d_bits);
         pare_enc_put16(p + 2, high);

@@ -7,15 +7,14 @@
 #include <string.h>
 
 #include "tensor/enc_k_min.h"
+#include "tensor/enc_lanes.h"
 #include "tensor/enc_search.h"
 #include "tensor/encode.h"
 
 static void write_q2(uint8_t *p, const struct pare_enc_k_min *o, const uint8_t *code)
 {
     for (int g = 0; g < 16; g++) p[g] = (uint8_t)(o->s[g] | o->m[g] << 4);
-    for (int half = 0; half < 2; half++, code += 128)
-        for (int j = 0; j < 32; j++)
-            p[16 + 32 * half + j] = (uint8_t)(code[j] | code[j + 32] << 2 | code[j + 64] << 4 | code[j + 96] << 6);
+    for (int half = 0; half < 2; half++) pare_enc_put_pairs(p + 16 + 32 * half, code + 128 * half, 32);
     pare_enc_put16(p + 80, o->d_bits);
     pare_enc_put16(p + 82, o->dmin_bits);
 }
@@ -31,18 +30,12 @@ static void put_six_bits(uint8_t *p, const struct pare_enc_k_min *o)
     }
 }
 
-static void put_nibbles(uint8_t *p, const uint8_t *code)
-{
-    for (int q = 0; q < 4; q++, p += 32, code += 64)
-        for (int j = 0; j < 32; j++) p[j] = (uint8_t)((code[j] & 15) | (code[j + 32] & 15) << 4);
-}
-
 static void write_q4(uint8_t *p, const struct pare_enc_k_min *o, const uint8_t *code)
 {
     pare_enc_put16(p, o->d_bits);
     pare_enc_put16(p + 2, o->dmin_bits);
     put_six_bits(p + 4, o);
-    put_nibbles(p + 16, code);
+    for (int q = 0; q < 4; q++) pare_enc_put_nibbles(p + 16 + 32 * q, code + 64 * q, 32);
 }
 
 static void write_q5(uint8_t *p, const struct pare_enc_k_min *o, const uint8_t *code)
@@ -52,7 +45,7 @@ static void write_q5(uint8_t *p, const struct pare_enc_k_min *o, const uint8_t *
     put_six_bits(p + 4, o);
     memset(p + 16, 0, 32);
     for (int i = 0; i < 256; i++) p[16 + i % 32] |= (uint8_t)((code[i] >> 4) << (i / 32));
-    put_nibbles(p + 48, code);
+    for (int q = 0; q < 4; q++) pare_enc_put_nibbles(p + 48 + 32 * q, code + 64 * q, 32);
 }
 
 struct layout {

@@ -8,25 +8,20 @@
 #include <string.h>
 
 #include "tensor/enc_k_min.h"
+#include "tensor/enc_lanes.h"
 #include "tensor/enc_min.h"
 #include "tensor/enc_search.h"
 
-enum { KEEP = 3, ROUNDS = 4 };
+enum { KEEP = 4, ROUNDS = 4 };
 
 struct job {
     const float *x, *w;
     int   bits, group, n_group, s_max, k;
     float top;
+    int   keep, reach;         /* of the first exact trial; fine levels have a rough error, worth more draws */
     struct pare_enc_line     want[16];
     struct pare_enc_line_fit fit[16];
 };
-
-static float whole(float y, int max)
-{
-    y = y > 0.0f ? y : 0.0f;
-    y = y < (float)max ? y : (float)max;
-    return (y + 12582912.0f) - 12582912.0f;
-}
 
 /* The base that suits a scale near the ideal one, by the fit at the ideal line. */
 static float base_for(const struct job *j, int g, float scale)
@@ -36,18 +31,31 @@ static float base_for(const struct job *j, int g, float scale)
     return f->h1 > 0.0f ? j->want[g].base - f->hq / f->h1 * (scale - j->want[g].scale) : 0.0f;
 }
 
-/* What rounding every group to (d, dmin) would cost, by the quadratic form of its fit. */
-static float round_cost(const struct job *j, float d, float dmin)
+/* What rounding every group's scale to a multiple of d would cost by the quadratic form of its fit, the bases being free to
+ * follow. */
+static float scale_cost(const struct job *j, float d)
+{
+    float cost = 0.0f, inv = d != 0.0f ? 1.0f / d : 0.0f;
+
+    for (int g = 0; g < j->n_group; g++) {
+        const struct pare_enc_line_fit *f = &j->fit[g];
+        float miss = d * (float)pare_enc_whole(j->want[g].scale * inv, 0, j->s_max) - j->want[g].scale;
+
+        cost += (f->h1 > 0.0f ? f->hqq - f->hq * f->hq / f->h1 : 0.0f) * miss * miss;
+    }
+    return cost;
+}
+
+/* What rounding the bases to multiples of dmin would cost on top of it. */
+static float base_cost(const struct job *j, float d, float dmin)
 {
     float cost = 0.0f, inv = d != 0.0f ? 1.0f / d : 0.0f, inv_min = dmin != 0.0f ? 1.0f / dmin : 0.0f;
 
     for (int g = 0; g < j->n_group; g++) {
-        const struct pare_enc_line_fit *f = &j->fit[g];
-        float scale = d * whole(j->want[g].scale * inv, j->s_max), ds = scale - j->want[g].scale;
-        float want = base_for(j, g, scale), base = -dmin * whole(-want * inv_min, j->s_max), db = base - want;
-        float schur = f->h1 > 0.0f ? f->hqq - f->hq * f->hq / f->h1 : 0.0f;
+        float want = base_for(j, g, d * (float)pare_enc_whole(j->want[g].scale * inv, 0, j->s_max));
+        float miss = want + dmin * (float)pare_enc_whole(-want * inv_min, 0, j->s_max);
 
-        cost += schur * ds * ds + f->h1 * db * db;
+        cost += j->fit[g].h1 * miss * miss;
     }
     return cost;
 }
@@ -67,7 +75,7 @@ static float place_group(const struct job *j, int g, int reach, int near_s, stru
         l.base = base_for(j, g, l.scale);
         f = pare_enc_line_probe(&l, x, w, j->group, j->top);
         l.base += f.h1 > 0.0f ? f.g1 / f.h1 : 0.0f;
-        m = o->dmin != 0.0f ? (int)whole(-l.base / o->dmin, j->s_max) : 0;
+        m = o->dmin != 0.0f ? pare_enc_whole(-l.base / o->dmin, 0, j->s_max) : 0;
         for (int t = m - 1; t <= m + 1; t++) {
             if (t < 0 || t > (o->dmin != 0.0f ? j->s_max : 0)) continue;
             l.base = -(o->dmin * (float)t);
@@ -87,7 +95,7 @@ static float place(const struct job *j, int reach, const uint8_t *near, struct p
     float total = 0.0f;
 
     for (int g = 0; g < j->n_group; g++) {
-        int s = near != NULL ? near[g] : (int)whole(o->d != 0.0f ? j->want[g].scale / o->d : 0.0f, j->s_max);
+        int s = near != NULL ? near[g] : pare_enc_whole(o->d != 0.0f ? j->want[g].scale / o->d : 0.0f, 0, j->s_max);
 
         total += place_group(j, g, reach, s, o);
     }
@@ -120,41 +128,52 @@ static bool refit(const struct job *j, const struct pare_enc_k_min *o, struct pa
     return next->d != o->d || next->dmin != o->dmin;
 }
 
-/* Candidates for d (or dmin): the largest of the ideal values on 0.80 .. 1.20 times the top of the range. */
-enum { TRIES = 11 };
+/* Candidates for d (or dmin) put the largest of the ideal values on 0.8 .. 1.25 times the top of the range, in whole steps of a
+ * range of 63 and quarters of one of 15: a row that was decoded from the format finds its own scales among them. */
+enum { TRIES = 27, FIRST = 5 };
 static float try_scale(float largest, int u, int s_max, int k, uint16_t *bits)
 {
-    float d = pare_enc_f16(largest / (float)s_max * (0.80f + 0.04f * (float)u), k, bits);
+    float at = s_max > 15 ? 51.0f + (float)u : 12.0f + 0.25f * (float)u, d = pare_enc_f16(largest / at, k, bits);
 
     /* The least f16 there is, for blocks so small that everything else rounds to 0. */
     if (d == 0.0f && largest > 0.0f) d = pare_enc_f16(ldexpf(1.0f, -24 - k), k, bits);
     return d;
 }
 
+/* Puts c into list[0 .. n - 1], sorted by cost, at most `most` long, unless it is there; returns the new n. */
+static int insert(struct pare_enc_k_min *list, float *cost, int n, int most, const struct pare_enc_k_min *c, float sum)
+{
+    int at;
+
+    for (int i = 0; i < n; i++)
+        if (list[i].d_bits == c->d_bits && list[i].dmin_bits == c->dmin_bits) return n;
+    if (n == most && !(sum < cost[n - 1])) return n;
+    n += n < most;
+    for (at = n - 1; at > 0 && sum < cost[at - 1]; at--) {
+        cost[at] = cost[at - 1];
+        list[at] = list[at - 1];
+    }
+    cost[at] = sum;
+    list[at] = *c;
+    return n;
+}
+
 static int shortlist(const struct job *j, float scale, float depth, struct pare_enc_k_min *list)
 {
-    float cost[KEEP];
-    int n = 0;
+    struct pare_enc_k_min first[FIRST], c;
+    float first_cost[FIRST], cost[KEEP];
+    int n_first = 0, n = 0;
 
-    for (int u = 0; u < TRIES; u++)
+    for (int u = 0; u < TRIES; u++) {
+        memset(&c, 0, sizeof c);
+        c.d = try_scale(scale, u, j->s_max, j->k, &c.d_bits);
+        n_first = insert(first, first_cost, n_first, FIRST, &c, scale_cost(j, c.d));
+    }
+    for (int i = 0; i < n_first; i++)
         for (int v = 0; v < TRIES; v++) {
-            struct pare_enc_k_min c = { .d = 0.0f };
-            float sum;
-            int at;
-            bool seen = false;
-
-            c.d = try_scale(scale, u, j->s_max, j->k, &c.d_bits);
+            c = first[i];
             c.dmin = try_scale(depth, v, j->s_max, j->k, &c.dmin_bits);
-            sum = round_cost(j, c.d, c.dmin);
-            for (int i = 0; i < n; i++) seen = seen || (list[i].d_bits == c.d_bits && list[i].dmin_bits == c.dmin_bits);
-            if (seen || (n == KEEP && !(sum < cost[n - 1]))) continue;
-            n += n < KEEP;
-            for (at = n - 1; at > 0 && sum < cost[at - 1]; at--) {
-                cost[at] = cost[at - 1];
-                list[at] = list[at - 1];
-            }
-            cost[at] = sum;
-            list[at] = c;
+            n = insert(list, cost, n, j->keep, &c, first_cost[i] + base_cost(j, c.d, c.dmin));
         }
     return n;
 }
@@ -186,7 +205,7 @@ static float fit_one_way(struct job *j, struct pare_enc_k_min *out)
     }
     n = shortlist(j, scale, depth, list);
     for (int i = 0; i < n; i++) {
-        float e = place(j, 1, NULL, &list[i]);
+        float e = place(j, j->reach, NULL, &list[i]);
 
         if (e < best) best = e, *out = list[i];
     }
@@ -207,7 +226,8 @@ void pare_enc_k_min_fit(const float *x, const float *w, int bits, int group, int
                         uint8_t *code)
 {
     struct job j = { .x = x, .w = w, .bits = bits, .group = group, .n_group = 256 / group, .s_max = s_max, .k = k,
-                     .top = (float)((1 << bits) - 1) };
+                     .top = (float)((1 << bits) - 1),
+                     .keep = bits == 5 ? KEEP : KEEP - 1, .reach = bits == 5 ? 2 : 1 };
     bool bound = ideals(&j);
     float e = fit_one_way(&j, out), turned[256];
 

@@ -6,22 +6,15 @@
  * columns, byte j of the pairs holds columns j, j + 32, j + 64, j + 96 from the low bits up. */
 #include <string.h>
 
+#include "tensor/enc_lanes.h"
 #include "tensor/enc_search.h"
 #include "tensor/encode.h"
-
-/* The two low bits of 256 codes, as q2_k and q3_k store them. */
-static void put_pairs(uint8_t *dst, const uint8_t *code)
-{
-    for (int half = 0; half < 2; half++, dst += 32, code += 128)
-        for (int j = 0; j < 32; j++)
-            dst[j] = (uint8_t)((code[j] & 3) | (code[j + 32] & 3) << 2 | (code[j + 64] & 3) << 4 | (code[j + 96] & 3) << 6);
-}
 
 static void write_q3(uint8_t *p, const struct pare_enc_super *o, const uint8_t *code)
 {
     memset(p, 0, 110);
     for (int i = 0; i < 256; i++) p[i % 32] |= (uint8_t)((code[i] >> 2) << (i / 32));
-    put_pairs(p + 32, code);
+    for (int half = 0; half < 2; half++) pare_enc_put_pairs(p + 32 + 32 * half, code + 128 * half, 32);
     for (int g = 0; g < 16; g++) { /* low nibbles of groups g and g + 8 share a byte; four high pairs share one */
         unsigned s = (unsigned)(o->s[g] + 32);
 
@@ -35,14 +28,11 @@ static void write_q6(uint8_t *p, const struct pare_enc_super *o, const uint8_t *
 {
     uint8_t high[256];
 
-    for (int half = 0; half < 2; half++)
-        for (int j = 0; j < 64; j++) {
-            const uint8_t *c = code + 128 * half + j;
-
-            p[64 * half + j] = (uint8_t)((c[0] & 15) | (c[64] & 15) << 4);
-        }
     for (int i = 0; i < 256; i++) high[i] = code[i] >> 4;
-    put_pairs(p + 128, high);
+    for (int half = 0; half < 2; half++) {
+        pare_enc_put_nibbles(p + 64 * half, code + 128 * half, 64);
+        pare_enc_put_pairs(p + 128 + 32 * half, high + 128 * half, 32);
+    }
     memcpy(p + 192, o->s, 16);
     pare_enc_put16(p + 208, o->d_bits);
 }

@@ -3,14 +3,10 @@
  * minimum. The layout is told in type_legacy.c. */
 #include <string.h>
 
+#include "tensor/enc_lanes.h"
 #include "tensor/enc_min.h"
 #include "tensor/enc_search.h"
 #include "tensor/encode.h"
-
-static void put_nibbles(uint8_t *dst, const uint8_t *code)
-{
-    for (int j = 0; j < 16; j++) dst[j] = (uint8_t)((code[j] & 15) | (code[j + 16] & 15) << 4);
-}
 
 static void put_fifth_bits(uint8_t *dst, const uint8_t *code)
 {
@@ -41,7 +37,7 @@ static void encode_scaled(uint8_t *p, const float *src, uint64_t cols, const flo
             continue;
         }
         if (bits == 5) put_fifth_bits(p + 2, code);
-        put_nibbles(p + bytes - 16, code);
+        pare_enc_put_nibbles(p + bytes - 16, code, 16);
     }
 }
 
@@ -78,7 +74,7 @@ static void encode_min(uint8_t *p, const float *src, uint64_t cols, const float 
         pare_enc_put16(p, d_bits);
         pare_enc_put16(p + 2, m_bits);
         if (bits == 5) put_fifth_bits(p + 4, code);
-        put_nibbles(p + bytes - 16, code);
+        pare_enc_put_nibbles(p + bytes - 16, code, 16);
     }
 }
 

@@ -3,11 +3,9 @@
 #include <math.h>
 
 #include "tensor/dtype.h"
+#include "tensor/enc_lanes.h"
 #include "tensor/enc_min.h"
 #include "tensor/enc_search.h"
-
-/* Adding and taking away 1.5 * 2^23 rounds |y| < 2^22 to a whole number, ties to even, and vectorises. */
-#define ROUND(y) (((y) + 12582912.0f) - 12582912.0f)
 
 static inline void codes16(const struct pare_enc_line *l, const float *x, float inv, float top, float *code)
 {
@@ -18,29 +16,14 @@ static inline void codes16(const struct pare_enc_line *l, const float *x, float 
 
         y = y > 0.0f ? y : 0.0f;
         y = y < top ? y : top;
-        code[i] = ROUND(y);
+        code[i] = pare_enc_round(y);
     }
-}
-
-static float reciprocal(float scale)
-{
-    return scale > 1e-18f || scale < -1e-18f ? 1.0f / scale : 0.0f;
-}
-
-/* The tree of the 16-lane rule. */
-static inline float tree16(const float *v)
-{
-    float a[8], b[4];
-
-    for (int i = 0; i < 8; i++) a[i] = v[i] + v[i + 8];
-    for (int i = 0; i < 4; i++) b[i] = a[i] + a[i + 4];
-    return (b[0] + b[2]) + (b[1] + b[3]);
 }
 
 struct pare_enc_line_fit pare_enc_line_probe(const struct pare_enc_line *l, const float *x, const float *w, int n, float top)
 {
     float e[16] = { 0 }, gq[16] = { 0 }, g1[16] = { 0 }, hqq[16] = { 0 }, hq[16] = { 0 }, h1[16] = { 0 }, q[16];
-    float inv = reciprocal(l->scale), scale = l->scale, base = l->base;
+    float inv = pare_enc_inverse(l->scale), scale = l->scale, base = l->base;
 
     for (int j = 0; j < n; j += 16) {
         codes16(l, x + j, inv, top, q);
@@ -55,12 +38,13 @@ struct pare_enc_line_fit pare_enc_line_probe(const struct pare_enc_line *l, cons
             h1[i] += w[j + i];
         }
     }
-    return (struct pare_enc_line_fit){ tree16(e), tree16(gq), tree16(g1), tree16(hqq), tree16(hq), tree16(h1) };
+    return (struct pare_enc_line_fit){ pare_enc_tree(e),   pare_enc_tree(gq), pare_enc_tree(g1),
+                                       pare_enc_tree(hqq), pare_enc_tree(hq), pare_enc_tree(h1) };
 }
 
 float pare_enc_line_error(const struct pare_enc_line *l, const float *x, const float *w, int n, float top)
 {
-    float e[16] = { 0 }, q[16], inv = reciprocal(l->scale), scale = l->scale, base = l->base;
+    float e[16] = { 0 }, q[16], inv = pare_enc_inverse(l->scale), scale = l->scale, base = l->base;
 
     for (int j = 0; j < n; j += 16) {
         codes16(l, x + j, inv, top, q);
@@ -70,12 +54,12 @@ float pare_enc_line_error(const struct pare_enc_line *l, const float *x, const f
             e[i] += w[j + i] * r * r;
         }
     }
-    return tree16(e);
+    return pare_enc_tree(e);
 }
 
 void pare_enc_line_codes(const struct pare_enc_line *l, const float *x, int n, float top, uint8_t *code)
 {
-    float inv = reciprocal(l->scale), q[16];
+    float inv = pare_enc_inverse(l->scale), q[16];
 
     for (int j = 0; j < n; j += 16) {
         codes16(l, x + j, inv, top, q);
@@ -113,45 +97,61 @@ static void consider(struct pare_enc_line l, const float *x, const float *w, int
     if (error < best->error) *best = (struct best){ error, { l.scale + ds, l.base + db }, f, bound };
 }
 
-/* Fractions of the range cut off (or added) at either end, per count of bits: few levels clip much. */
+/* Fractions of the range cut off (or, negative, added) at either end, per count of bits: few levels clip much, many levels try
+ * how they fall upon the weights. */
 static const struct {
     int   n;
     float cut[6];
-    float sigma; /* spacing of the best uniform levels of a normal distribution (Max, 1960) */
 } ends[6] = {
-    [2] = { 6, { -0.04f, 0.02f, 0.08f, 0.14f, 0.20f, 0.26f }, 0.996f },
-    [4] = { 4, { -0.02f, 0.005f, 0.03f, 0.06f, 0.0f, 0.0f }, 0.335f },
-    [5] = { 4, { -0.01f, 0.002f, 0.014f, 0.028f, 0.0f, 0.0f }, 0.188f },
+    [2] = { 5, { -0.03f, 0.04f, 0.11f, 0.18f, 0.25f, 0.0f } },
+    [4] = { 5, { -0.12f, -0.06f, -0.01f, 0.02f, 0.05f, 0.0f } },
+    [5] = { 6, { -0.12f, -0.08f, -0.04f, -0.01f, 0.006f, 0.022f } },
 };
+
+struct range {
+    float lo, hi;
+};
+
+/* The range of the columns whose weight is at least `least`. */
+static struct range range_of(const float *x, const float *w, int n, float least)
+{
+    struct range r = { INFINITY, -INFINITY };
+
+    for (int i = 0; i < n; i++) {
+        if (!(w[i] >= least)) continue;
+        r.lo = x[i] < r.lo ? x[i] : r.lo;
+        r.hi = x[i] > r.hi ? x[i] : r.hi;
+    }
+    return r;
+}
+
+static void search_range(struct range r, const float *x, const float *w, int n, int bits, bool below, struct best *best)
+{
+    float top = (float)((1 << bits) - 1), span;
+
+    if (below && r.lo > 0.0f) r.lo = 0.0f;
+    span = r.hi - r.lo;
+    for (int a = 0; a < ends[bits].n; a++)
+        for (int c = 0; c < ends[bits].n; c++) {
+            float l = r.lo + ends[bits].cut[a] * span, h = r.hi - ends[bits].cut[c] * span;
+
+            if (below && l > 0.0f) l = 0.0f;
+            consider((struct pare_enc_line){ (h - l) / top, l }, x, w, n, top, below, best);
+        }
+}
 
 struct pare_enc_line pare_enc_ideal_line(const float *x, const float *w, int n, int bits, bool below, bool *bound,
                                          struct pare_enc_line_fit *fit)
 {
-    float lo = x[0], hi = x[0], top = (float)((1 << bits) - 1), sw = 0.0f, sx = 0.0f, sxx = 0.0f;
+    float top = (float)((1 << bits) - 1), sum = 0.0f;
+    struct range whole = range_of(x, w, n, 0.0f), heavy;
     struct best best = { .error = INFINITY };
 
-    for (int i = 0; i < n; i++) {
-        lo = x[i] < lo ? x[i] : lo;
-        hi = x[i] > hi ? x[i] : hi;
-        sw += w[i];
-        sx += w[i] * x[i];
-        sxx += w[i] * x[i] * x[i];
-    }
-    if (below && lo > 0.0f) lo = 0.0f;
-    for (int a = 0; a < ends[bits].n; a++)
-        for (int c = 0; c < ends[bits].n; c++) {
-            float l = lo + ends[bits].cut[a] * (hi - lo), h = hi - ends[bits].cut[c] * (hi - lo);
-
-            if (below && l > 0.0f) l = 0.0f;
-            consider((struct pare_enc_line){ (h - l) / top, l }, x, w, n, top, below, &best);
-        }
-    /* Where the extremes matter little, the line follows the bulk. */
-    float mean = sx / (sw + 1e-37f), var = sxx / (sw + 1e-37f) - mean * mean, s = ends[bits].sigma * sqrtf(var > 0.0f ? var : 0.0f);
-    for (float t = 0.7f; t < 1.8f && s * t * top < (hi - lo) * 0.9f; t *= 1.2f) {
-        float l = mean - 0.5f * top * s * t;
-
-        consider((struct pare_enc_line){ s * t, below && l > 0.0f ? 0.0f : l }, x, w, n, top, below, &best);
-    }
+    search_range(whole, x, w, n, bits, below, &best);
+    /* Columns of little importance may fall outside altogether. */
+    for (int i = 0; i < n; i++) sum += w[i];
+    heavy = range_of(x, w, n, 0.1f * sum / (float)n);
+    if (heavy.lo > whole.lo || heavy.hi < whole.hi) search_range(heavy, x, w, n, bits, below, &best);
     for (int i = 0; i < 3; i++) {
         struct pare_enc_line before = best.line;
 

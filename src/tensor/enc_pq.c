@@ -6,11 +6,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "tensor/enc_lanes.h"
 #include "tensor/enc_search.h"
 #include "tensor/encode.h"
 #include "tensor/pq_codebook.h"
 
-enum { KEEP = 2, REACH = 3, ROUNDS = 3, S_MAX = 127 };
+enum { ROUNDS = 3, S_MAX = 127 };
 
 struct row {
     const struct pare_enc_book *b;
@@ -59,7 +60,7 @@ struct candidate {
     uint16_t bits;
 };
 
-/* The KEEP candidates for d of least rounding cost, best first; returns how many differ. */
+/* The candidates for d of least rounding cost, best first; returns how many differ. */
 static int shortlist(struct row *r, float extreme, struct candidate *list)
 {
     struct candidate all[PARE_ENC_TRIES];
@@ -81,15 +82,16 @@ static int shortlist(struct row *r, float extreme, struct candidate *list)
         int at;
 
         for (int i = 0; i < n; i++) seen = seen || list[i].bits == all[u].bits;
-        if (seen || (n == KEEP && !(all[u].cost < list[n - 1].cost))) continue;
-        n += n < KEEP;
+        if (seen || (n == r->b->keep && !(all[u].cost < list[n - 1].cost))) continue;
+        n += n < r->b->keep;
         for (at = n - 1; at > 0 && all[u].cost < list[at - 1].cost; at--) list[at] = list[at - 1];
         list[at] = all[u];
     }
     return n;
 }
 
-/* The error of the row at d with every s chosen by exact trial: near the ideal scale, or near the s there is. Writes s where told. */
+/* The error of the row at d with every s chosen by exact trial: near the ideal scale, or near the s there is. Writes s where
+ * told. */
 static double place(struct row *r, float d, bool near_ideal, bool write)
 {
     double total = 0.0;
@@ -99,7 +101,7 @@ static double place(struct row *r, float d, bool near_ideal, bool write)
         int s;
 
         load(r, g);
-        s = pare_enc_best_sub(r->b, r->x, r->w, r->group, d, want, -S_MAX, S_MAX, near_ideal ? REACH : 1, &e);
+        s = pare_enc_best_sub(r->b, r->x, r->w, r->group, d, want, -S_MAX, S_MAX, near_ideal ? r->b->reach : 1, &e);
         total += (double)e;
         if (write) r->s[g] = (uint8_t)(int8_t)s;
     }
@@ -126,7 +128,7 @@ static float refit(struct row *r, float d)
 /* Chooses d and every s; returns the f16 bits of d, *d_out its value in the scaled domain. */
 static uint16_t choose(struct row *r, float extreme, float *d_out)
 {
-    struct candidate list[KEEP];
+    struct candidate list[PARE_ENC_KEEP];
     int n = shortlist(r, extreme, list), at = 0;
     double least = INFINITY;
 
@@ -156,20 +158,6 @@ static uint16_t choose(struct row *r, float extreme, float *d_out)
     return bits;
 }
 
-/* Planes of a group: `width` bits from bit `from` of each code; byte j holds columns j, j + n / (8 / width), ... upwards. */
-static uint8_t *put_plane(uint8_t *dst, const uint8_t *code, int n, int from, int width)
-{
-    int bytes = n * width / 8;
-
-    for (int j = 0; j < bytes; j++) {
-        unsigned v = 0;
-
-        for (int t = 0; t < 8 / width; t++) v |= (unsigned)(code[j + t * bytes] >> from & ((1 << width) - 1)) << (t * width);
-        dst[j] = (uint8_t)v;
-    }
-    return dst + bytes;
-}
-
 /* The plane of single bits is in plain order: bit i of the group is column i. */
 static void put_bits(uint8_t *dst, const uint8_t *code, int n, int from)
 {
@@ -179,10 +167,15 @@ static void put_bits(uint8_t *dst, const uint8_t *code, int n, int from)
 
 static void put_codes(uint8_t *dst, const uint8_t *code, int n, int bits)
 {
-    dst = put_plane(dst, code, n, 0, bits < 4 ? 2 : 4);
-    if (bits == 3) put_bits(dst, code, n, 2);
-    if (bits == 5) put_bits(dst, code, n, 4);
-    if (bits == 6) (void)put_plane(dst, code, n, 4, 2);
+    uint8_t high[32];
+
+    if (bits < 4) pare_enc_put_pairs(dst, code, n / 4);
+    else pare_enc_put_nibbles(dst, code, n / 2);
+    if (bits == 3) put_bits(dst + n / 4, code, n, 2);
+    if (bits == 5) put_bits(dst + n / 2, code, n, 4);
+    if (bits != 6) return;
+    for (int i = 0; i < n; i++) high[i] = code[i] >> 4;
+    pare_enc_put_pairs(dst + n / 2, high, n / 4);
 }
 
 static void encode(uint8_t *dst, const float *src, uint64_t cols, const float *importance, int bits, int group,

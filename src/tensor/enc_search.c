@@ -4,23 +4,18 @@
 #include <math.h>
 
 #include "tensor/dtype.h"
+#include "tensor/enc_lanes.h"
 #include "tensor/enc_search.h"
 
-/* Adding and taking away 1.5 * 2^23 rounds |y| < 2^22 to a whole number, ties to even, and vectorises. */
-#define ROUND(y) (((y) + 12582912.0f) - 12582912.0f)
-/* Scales below this (the scaled domain has its largest weight at 1/2 or above) make every code the one next to zero. */
-#define NO_SCALE 1e-18f
-
-/* Range and density of the search per count of bits. The range is where the best scale of normal, Laplace and uniform groups of 16
- * and 32 falls in all but about one case of a thousand; refits go beyond it. `rms` is the best scale over the root mean square of
- * an infinitely long normal group, from Max, "Quantizing for minimum distortion" (1960). */
+/* Range and density of the search per count of bits. Few levels: below 1, for clipping the extremes pays. Many levels: far above 1,
+ * for the error jumps about as the levels move against the weights, and a coarser grid that happens to fit 16 or 32 of them is
+ * worth up to a quarter of the error. Refits go beyond the range. */
 static const struct {
     float t0, t1;
     int   n;
-    float rms;
 } search[9] = {
-    [2] = { 0.42f, 1.08f, 12, 0.996f }, [3] = { 0.62f, 1.16f, 12, 0.586f }, [4] = { 0.80f, 1.14f, 12, 0.335f },
-    [5] = { 0.88f, 1.07f, 12, 0.188f }, [6] = { 0.92f, 1.04f, 14, 0.104f }, [8] = { 0.965f, 1.010f, 24, 0.031f },
+    [2] = { 0.42f, 1.14f, 13 }, [3] = { 0.62f, 1.26f, 14 }, [4] = { 0.80f, 1.34f, 19 },
+    [5] = { 0.88f, 1.24f, 20 }, [6] = { 0.92f, 1.30f, 36 }, [8] = { 0.965f, 1.200f, 94 },
 };
 
 static void set_range(struct pare_enc_book *b, int bits)
@@ -28,16 +23,18 @@ static void set_range(struct pare_enc_book *b, int bits)
     b->t0 = search[bits].t0;
     b->t1 = search[bits].t1;
     b->n_grid = search[bits].n;
+    /* With many levels the error as a function of the scale is rough, so more draws find a better one; below, more do not help. */
+    b->keep = bits < 6 ? 3 : PARE_ENC_KEEP;
+    b->reach = bits < 6 ? 3 : 5;
 }
 
 void pare_enc_book_affine(struct pare_enc_book *b, int bits)
 {
     b->table = false;
-    b->both = bits <= 4;
+    b->both = bits <= 6;
     b->lo = bits == 8 ? -127.0f : -(float)(1 << (bits - 1));
     b->hi = (float)((1 << (bits - 1)) - 1);
     b->ext = -b->lo;
-    b->rms = search[bits].rms;
     set_range(b, bits);
 }
 
@@ -51,18 +48,11 @@ void pare_enc_book_table(struct pare_enc_book *b, const int8_t *lut, int n)
     b->hi = lut[n - 1];
     b->ext = -b->lo > b->hi ? -b->lo : b->hi;
     set_range(b, bits);
-    /* The uniform quantizer's figure, with the outermost level put where the table has it. */
-    b->rms = search[bits].rms * (float)(1 << (bits - 1)) / b->ext;
     for (int i = 0; i < PARE_ENC_TAB; i++) { /* cell i holds y in [(i - 256) / 2, (i - 255) / 2) */
         while (c < n - 1 && i - 256 >= lut[c] + lut[c + 1]) c++;
         b->near[i] = lut[c];
         b->code[i] = (uint8_t)c;
     }
-}
-
-static float reciprocal(float scale)
-{
-    return scale > NO_SCALE || scale < -NO_SCALE ? 1.0f / scale : 0.0f;
 }
 
 static inline void cells16(const float *x, float inv, int32_t *cell)
@@ -94,23 +84,13 @@ static inline void levels16(const struct pare_enc_book *b, const float *x, float
 
         y = y > lo ? y : lo;
         y = y < hi ? y : hi;
-        level[i] = ROUND(y);
+        level[i] = pare_enc_round(y);
     }
-}
-
-/* The tree of the 16-lane rule. */
-static inline float tree16(const float *v)
-{
-    float a[8], b[4];
-
-    for (int i = 0; i < 8; i++) a[i] = v[i] + v[i + 8];
-    for (int i = 0; i < 4; i++) b[i] = a[i] + a[i + 4];
-    return (b[0] + b[2]) + (b[1] + b[3]);
 }
 
 struct pare_enc_fit pare_enc_probe(const struct pare_enc_book *b, const float *x, const float *w, int n, float scale)
 {
-    float e[16] = { 0 }, g[16] = { 0 }, h[16] = { 0 }, level[16], inv = reciprocal(scale);
+    float e[16] = { 0 }, g[16] = { 0 }, h[16] = { 0 }, level[16], inv = pare_enc_inverse(scale);
 
     for (int j = 0; j < n; j += 16) {
         levels16(b, x + j, inv, level);
@@ -122,12 +102,12 @@ struct pare_enc_fit pare_enc_probe(const struct pare_enc_book *b, const float *x
             h[i] += wl * level[i];
         }
     }
-    return (struct pare_enc_fit){ tree16(e), tree16(g), tree16(h) };
+    return (struct pare_enc_fit){ pare_enc_tree(e), pare_enc_tree(g), pare_enc_tree(h) };
 }
 
 float pare_enc_error(const struct pare_enc_book *b, const float *x, const float *w, int n, float scale)
 {
-    float e[16] = { 0 }, level[16], inv = reciprocal(scale);
+    float e[16] = { 0 }, level[16], inv = pare_enc_inverse(scale);
 
     for (int j = 0; j < n; j += 16) {
         levels16(b, x + j, inv, level);
@@ -137,12 +117,12 @@ float pare_enc_error(const struct pare_enc_book *b, const float *x, const float 
             e[i] += w[j + i] * r * r;
         }
     }
-    return tree16(e);
+    return pare_enc_tree(e);
 }
 
 void pare_enc_codes(const struct pare_enc_book *b, const float *x, int n, float scale, uint8_t *code)
 {
-    float inv = reciprocal(scale), level[16];
+    float inv = pare_enc_inverse(scale), level[16];
     int32_t cell[16];
 
     for (int j = 0; j < n; j += 16) {
@@ -174,30 +154,45 @@ static void consider(const struct pare_enc_book *b, const float *x, const float 
     if (f.h > 0.0f && error < best->error) *best = (struct best){ error, scale + f.g / f.h, f.h };
 }
 
+/* The value of largest magnitude among the columns whose weight is at least `least`; 0 when there is none. */
+static float extreme_of(const float *x, const float *w, int n, float least)
+{
+    float extreme = 0.0f;
+
+    for (int i = 0; i < n; i++)
+        if (w[i] >= least && fabsf(x[i]) > fabsf(extreme)) extreme = x[i];
+    return extreme;
+}
+
+/* Tries the scales that put `extreme` on t0 .. t1 times the longer side of the levels. */
+static void search_range(const struct pare_enc_book *b, const float *x, const float *w, int n, float extreme, struct best *best)
+{
+    float unit = (-b->lo >= b->hi ? -extreme : extreme) / b->ext, step = (b->t1 - b->t0) / (float)(b->n_grid - 1);
+
+    for (int i = 0; i < b->n_grid; i++) {
+        float t = b->t0 + step * (float)i;
+
+        consider(b, x, w, n, unit * t, best);
+        if (b->both) consider(b, x, w, n, -unit * t, best);
+    }
+}
+
 float pare_enc_ideal(const struct pare_enc_book *b, const float *x, const float *w, int n, float *curve)
 {
-    float top = 0.0f, extreme = 0.0f, sxx = 0.0f, sw = 0.0f, step = (b->t1 - b->t0) / (float)(b->n_grid - 1);
+    float whole = extreme_of(x, w, n, 0.0f), heavy, sxx = 0.0f, sw = 0.0f;
     struct best best;
 
     for (int i = 0; i < n; i++) {
-        float a = fabsf(x[i]);
-
-        if (a > top) top = a, extreme = x[i];
         sxx += w[i] * x[i] * x[i];
         sw += w[i];
     }
     best = (struct best){ sxx * 1.0001f + 1e-37f, 0.0f, sxx };
     *curve = sxx;
-    if (!(top > 0.0f)) return 0.0f;
-    float unit = (fabsf(b->lo) >= b->hi ? -extreme : extreme) / b->ext;
-    for (int sign = 0; sign <= b->both; sign++, unit = -unit)
-        for (int i = 0; i < b->n_grid; i++) consider(b, x, w, n, unit * (b->t0 + step * (float)i), &best);
-    /* Where the largest weights matter little, the scale follows the bulk. */
-    float bulk = b->rms * sqrtf(sxx / (sw + 1e-37f));
-    for (float t = 0.6f; t < 2.0f && bulk * t < fabsf(unit) * b->t0; t *= 1.2f) {
-        consider(b, x, w, n, bulk * t, &best);
-        if (b->both) consider(b, x, w, n, -bulk * t, &best);
-    }
+    if (whole == 0.0f) return 0.0f;
+    search_range(b, x, w, n, whole, &best);
+    /* Columns of little importance may fall outside altogether. */
+    heavy = extreme_of(x, w, n, 0.1f * sw / (float)n);
+    if (heavy != 0.0f && fabsf(heavy) < fabsf(whole)) search_range(b, x, w, n, heavy, &best);
     for (int i = 0; i < 3 && best.scale != 0.0f; i++) {
         float before = best.scale;
 
@@ -211,12 +206,8 @@ float pare_enc_ideal(const struct pare_enc_book *b, const float *x, const float 
 int pare_enc_best_sub(const struct pare_enc_book *b, const float *x, const float *w, int n, float d, float want, int lo, int hi,
                       int reach, float *error)
 {
-    float y = d != 0.0f ? want / d : 0.0f;
-    int centre, s;
+    int centre = pare_enc_whole(d != 0.0f ? want / d : 0.0f, lo, hi), s = centre;
 
-    y = y > (float)lo ? y : (float)lo;
-    y = y < (float)hi ? y : (float)hi;
-    centre = s = (int)lrintf(y);
     *error = pare_enc_error(b, x, w, n, d * (float)s);
     for (int i = 1; i <= reach; i++) {
         for (int side = -1; side <= 1; side += 2) {

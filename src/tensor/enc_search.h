@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PARE_ENC_TAB = 512 };
+enum { PARE_ENC_TAB = 512, PARE_ENC_KEEP = 8 };
 
 /* The levels of a type without minimum: value = scale * level. Affine (lo..hi, whole numbers) or a table of int8 values. */
 struct pare_enc_book {
@@ -26,7 +26,7 @@ struct pare_enc_book {
     float   ext;               /* the larger magnitude of the two */
     float   t0, t1;            /* range of scale * ext / max|x| in which the best scale is sought */
     int     n_grid;            /* points in that range */
-    float   rms;               /* best scale / root mean square, about, for a normal distribution */
+    int     keep, reach;       /* candidates for a shared scale judged exactly; whole numbers tried to each side of the ideal */
     float   near[PARE_ENC_TAB];/* table: nearest level of y at floor(2 y) + 256; midpoints of whole numbers are multiples of 1/2 */
     uint8_t code[PARE_ENC_TAB];
 };
@@ -87,11 +87,5 @@ enum { PARE_ENC_TRIES = 40 };
 float pare_enc_try_d(float extreme, int u, int s_lo, int s_hi, int k, uint16_t *bits);
 /* What rounding to a whole s costs at d, by the curvature at the ideal scale. */
 float pare_enc_round_cost(float want, float curve, float d, int s_lo, int s_hi);
-
-static inline void pare_enc_put16(uint8_t *p, uint16_t v)
-{
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
-}
 
 #endif

@@ -8,9 +8,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "tensor/enc_lanes.h"
 #include "tensor/enc_search.h"
 
-enum { KEEP = 3, REACH = 3, ROUNDS = 4 };
+enum { ROUNDS = 4 };
 
 float pare_enc_try_d(float extreme, int u, int s_lo, int s_hi, int k, uint16_t *bits)
 {
@@ -26,11 +27,8 @@ float pare_enc_try_d(float extreme, int u, int s_lo, int s_hi, int k, uint16_t *
 
 float pare_enc_round_cost(float want, float curve, float d, int s_lo, int s_hi)
 {
-    float y = d != 0.0f ? want / d : 0.0f, miss;
+    float miss = want - d * (float)pare_enc_whole(d != 0.0f ? want / d : 0.0f, s_lo, s_hi);
 
-    y = y > (float)s_lo ? y : (float)s_lo;
-    y = y < (float)s_hi ? y : (float)s_hi;
-    miss = want - d * ((y + 12582912.0f) - 12582912.0f);
     return curve * miss * miss;
 }
 
@@ -71,10 +69,10 @@ static bool refit(const struct job *j, const struct pare_enc_super *o, struct pa
     return next->d != o->d;
 }
 
-/* The KEEP candidates of least rounding cost, best first; returns how many differ. */
+/* The candidates of least rounding cost, best first; returns how many differ. */
 static int shortlist(const struct job *j, float extreme, struct pare_enc_super *list)
 {
-    float cost[KEEP];
+    float cost[PARE_ENC_KEEP];
     int n = 0;
 
     for (int u = 0; u < PARE_ENC_TRIES; u++) {
@@ -86,8 +84,8 @@ static int shortlist(const struct job *j, float extreme, struct pare_enc_super *
         c.d = pare_enc_try_d(extreme, u, j->s_lo, j->s_hi, j->k, &c.d_bits);
         for (int g = 0; g < j->n_group; g++) sum += pare_enc_round_cost(j->want[g], j->curve[g], c.d, j->s_lo, j->s_hi);
         for (int i = 0; i < n; i++) seen = seen || list[i].d_bits == c.d_bits;
-        if (seen || (n == KEEP && !(sum < cost[n - 1]))) continue;
-        n += n < KEEP;
+        if (seen || (n == j->b->keep && !(sum < cost[n - 1]))) continue;
+        n += n < j->b->keep;
         for (at = n - 1; at > 0 && sum < cost[at - 1]; at--) {
             cost[at] = cost[at - 1];
             list[at] = list[at - 1];
@@ -102,7 +100,7 @@ void pare_enc_super_fit(const struct pare_enc_book *b, const float *x, const flo
                         struct pare_enc_super *out)
 {
     struct job j = { .b = b, .x = x, .w = w, .group = group, .n_group = 256 / group, .s_lo = s_lo, .s_hi = s_hi, .k = k };
-    struct pare_enc_super list[KEEP];
+    struct pare_enc_super list[PARE_ENC_KEEP];
     float extreme = 0.0f, best = INFINITY;
     int n;
 
@@ -114,7 +112,7 @@ void pare_enc_super_fit(const struct pare_enc_book *b, const float *x, const flo
     if (extreme == 0.0f) return;
     n = shortlist(&j, extreme, list);
     for (int i = 0; i < n; i++) {
-        float e = place(&j, j.want, REACH, &list[i]);
+        float e = place(&j, j.want, b->reach, &list[i]);
 
         if (e < best) best = e, *out = list[i];
     }
@@ -124,7 +122,7 @@ void pare_enc_super_fit(const struct pare_enc_book *b, const float *x, const flo
 
         if (!refit(&j, out, &next)) break;
         for (int g = 0; g < j.n_group; g++) near[g] = next.d * (float)out->s[g];
-        e = place(&j, near, 1, &next);
+        e = place(&j, near, b->reach - 2, &next);
         if (!(e < best)) break;
         best = e;
         *out = next;

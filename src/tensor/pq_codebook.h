@@ -3,15 +3,18 @@
  * release has written files, a changed value means a new type name.
  *
  * The tables are asymmetric on purpose. A group's scale is a signed byte, so the encoder chooses which tail of the group
- * gets the longer side of the table; that is worth a fraction of a bit at no cost. */
+ * gets the longer side of the table; that is worth a fraction of a bit at no cost.
+ *
+ * The values minimise the squared error of groups encoded with the better sign and the best scale (Lloyd's iteration over
+ * normal rows and the weights of two trained models, each row at equal power; docs/encode-errors.md has the figures). */
 #ifndef PARE_TENSOR_PQ_CODEBOOK_H
 #define PARE_TENSOR_PQ_CODEBOOK_H
 
 #include <stdint.h>
 
-#define PARE_PQ2_VALUES { -31, -13, 1, 17 }
-#define PARE_PQ3_VALUES { -63, -40, -23, -10, 1, 13, 28, 47 }
-#define PARE_PQ4_VALUES { -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113 }
+#define PARE_PQ2_VALUES { -63, -21, 7, 41 }
+#define PARE_PQ3_VALUES { -127, -76, -43, -17, 6, 31, 62, 106 }
+#define PARE_PQ4_VALUES { -127, -100, -77, -59, -44, -31, -20, -9, 2, 12, 22, 34, 46, 61, 80, 106 }
 #define PARE_PQ5_OFFSET (-16) /* affine: value = code + offset */
 #define PARE_PQ6_OFFSET (-32)
 

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/tensor/enc_lanes.h: arithmetic shared by the encoders' inner loops, and the packing that several layouts have in common. */
+#ifndef PARE_TENSOR_ENC_LANES_H
+#define PARE_TENSOR_ENC_LANES_H
+
+#include <stdint.h>
+
+/* Adding and taking away 1.5 * 2^23 rounds |y| < 2^22 to a whole number, ties to even; it vectorises, and does not call libm. */
+static inline float pare_enc_round(float y)
+{
+    return (y + 12582912.0f) - 12582912.0f;
+}
+
+/* 1 / scale. Scales below the limit (the scaled domain has its largest weight at 1/2 or above) put every code next to zero. */
+static inline float pare_enc_inverse(float scale)
+{
+    return scale > 1e-18f || scale < -1e-18f ? 1.0f / scale : 0.0f;
+}
+
+/* The tree of the 16-lane rule. */
+static inline float pare_enc_tree(const float *v)
+{
+    float a[8], b[4];
+
+    for (int i = 0; i < 8; i++) a[i] = v[i] + v[i + 8];
+    for (int i = 0; i < 4; i++) b[i] = a[i] + a[i + 4];
+    return (b[0] + b[2]) + (b[1] + b[3]);
+}
+
+/* y rounded and held within lo .. hi. */
+static inline int pare_enc_whole(float y, int lo, int hi)
+{
+    y = y > (float)lo ? y : (float)lo;
+    y = y < (float)hi ? y : (float)hi;
+    return (int)pare_enc_round(y);
+}
+
+static inline void pare_enc_put16(uint8_t *p, uint16_t v)
+{
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+}
+
+/* Low nibbles of 2 n codes: byte j holds codes j and j + n. */
+static inline void pare_enc_put_nibbles(uint8_t *p, const uint8_t *code, int n)
+{
+    for (int j = 0; j < n; j++) p[j] = (uint8_t)((code[j] & 15) | (code[j + n] & 15) << 4);
+}
+
+/* Low pairs of bits of 4 n codes: byte j holds codes j, j + n, j + 2 n, j + 3 n from the low bits up. */
+static inline void pare_enc_put_pairs(uint8_t *p, const uint8_t *code, int n)
+{
+    for (int j = 0; j < n; j++)
+        p[j] = (uint8_t)((code[j] & 3) | (code[j + n] & 3) << 2 | (code[j + 2 * n] & 3) << 4 | (code[j + 3 * n] & 3) << 6);
+}
+
+#endif

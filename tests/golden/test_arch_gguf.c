@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Every dense family written as GGUF (f32, all slots in the order of units) and read again: the same logits. Rows that are
+ * permuted on the way add up in another order, so the comparison allows the last bits; a wrong name, key or order costs all of
+ * them. Families that GGUF cannot say must come back through pare.config, bit for bit. */
+#include "fixture.h"
+
+#include <math.h>
+
+#include "format/writer.h"
+#include "golden/rig.h"
+
+#define OUT "/tmp/pare_test_arch_gguf.gguf"
+
+static bool seen_before(struct pare_model *m, uint32_t u, uint32_t i)
+{
+    const char *name = pare_model_unit(m, u)->slot[i].name;
+
+    for (uint32_t v = 0; v <= u; v++)
+        for (uint32_t k = 0; k < (v == u ? i : pare_model_unit(m, v)->n_slots); k++)
+            if (strcmp(pare_model_unit(m, v)->slot[k].name, name) == 0) return true;
+    return false;
+}
+
+static void write_gguf(const char *in)
+{
+    struct pare_diag            d = { 0 };
+    struct pare_checkpoint     *c;
+    struct pare_model          *m;
+    struct pare_model_options   o = { .no_weights = true };
+    struct pare_writer_settings s = { .path = OUT };
+    struct pare_writer         *w;
+    uint32_t                    n_units, t = 0;
+
+    if (pare_checkpoint_open(&c, in, &d) < 0 || pare_model_create(&m, c, &o, NULL, &d) < 0 || pare_writer_create(&w, &s, &d) < 0 ||
+        pare_model_emit_gguf(m, w, &d) < 0)
+        say(&d);
+    n_units = pare_model_info_of(m)->n_units;
+    for (uint32_t u = 0; u < n_units; u++)
+        for (uint32_t i = 0; i < pare_model_unit(m, u)->n_slots; i++) {
+            const struct pare_slot *x = &pare_model_unit(m, u)->slot[i];
+            uint64_t                dims[2] = { x->rows, x->cols };
+
+            if (seen_before(m, u, i)) continue;
+            if (pare_writer_declare(w, x->name, pare_dtype_of(PARE_F32), x->n_dims, x->n_dims == 1 ? &dims[1] : dims, &d) < 0) say(&d);
+        }
+    if (pare_writer_layout(w, &d) < 0) say(&d);
+    for (uint32_t u = 0; u < n_units; u++)
+        for (uint32_t i = 0; i < pare_model_unit(m, u)->n_slots; i++) {
+            const struct pare_slot *x = &pare_model_unit(m, u)->slot[i];
+            float                  *rows;
+
+            if (seen_before(m, u, i)) continue;
+            rows = malloc(x->rows * x->cols * sizeof *rows);
+            if (pare_slot_out_rows(x, 0, x->rows, rows, &d) < 0) say(&d);
+            if (pare_writer_data(w, t++, rows, x->rows * x->cols * sizeof *rows, &d) < 0) say(&d);
+            free(rows);
+        }
+    if (pare_writer_finish(w, &d) < 0) say(&d);
+    pare_writer_close(&w, false);
+    pare_model_destroy(&m);
+    pare_checkpoint_close(&c);
+}
+
+static double run_both(const char *family, const char *hf, uint32_t n, double *std)
+{
+    struct rig a, b;
+    int32_t    ids[40];
+    float     *x, *y;
+    double     far = 0, sq = 0, sum = 0;
+
+    for (uint32_t i = 0; i < n; i++) ids[i] = (int32_t)((i * 37 + 11) % 256);
+    rig_open(&a, hf, n, 2, 64, PARE_ACT_F32, PARE_F32);
+    rig_open(&b, OUT, n, 2, 64, PARE_ACT_F32, PARE_F32);
+    if (a.n_vocab != b.n_vocab) fail_msg("%s: vocabulary %u became %u", family, a.n_vocab, b.n_vocab);
+    x = malloc((size_t)n * a.n_vocab * sizeof *x);
+    y = malloc((size_t)n * a.n_vocab * sizeof *y);
+    rig_forward(&a, ids, n, true, x);
+    rig_forward(&b, ids, n, true, y);
+    for (size_t i = 0; i < (size_t)n * a.n_vocab; i++) {
+        far = fmax(far, fabs((double)x[i] - (double)y[i]));
+        sum += (double)x[i];
+        sq += (double)x[i] * (double)x[i];
+    }
+    sum /= n * a.n_vocab;
+    *std = sqrt(sq / (n * a.n_vocab) - sum * sum);
+    rig_close(&a);
+    rig_close(&b);
+    free(x);
+    free(y);
+    return far;
+}
+
+static void check_family(const char *models, const char *family)
+{
+    char   path[1200];
+    double std, far;
+
+    snprintf(path, sizeof path, "%s/%s", models, family);
+    write_gguf(path);
+    far = run_both(family, path, 33, &std);
+    print_message("%-18s %.1e of the standard deviation\n", family, far / std);
+    if (!(far <= 1e-4 * std)) fail_msg("%s: differs after the way through GGUF", family);
+    unlink(OUT);
+}
+
+static void test_small_set(void **state)
+{
+    static const char *const names[] = { "llama", "gemma2", "falcon" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) check_family("tests/golden/arch/models", names[i]);
+}
+
+static void test_all(void **state)
+{
+    static const char *const names[] = {
+        "llama_scaled", "mistral", "qwen2", "qwen3", "gemma", "gemma3_text", "phi", "phi3", "gpt2", "gpt_neox", "gptj", "opt", "bloom",
+        "falcon_rw", "starcoder2", "stablelm", "olmo", "olmo2", "olmo3", "granite", "cohere", "cohere2", "smollm3", "glm", "glm4",
+        "exaone4", "internlm3", "nemotron", "seed_oss", "hunyuan_v1_dense", "ernie4_5", "minicpm3", "helium"
+    };
+    char        b[1024];
+    const char *models = fixture(b, "models/arch"), *only = getenv("PARE_TEST_FAMILY");
+
+    (void)state;
+    NEED_FIXTURE(models);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (only == NULL || strcmp(only, names[i]) == 0) check_family(models, names[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_small_set), cmocka_unit_test(test_all) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

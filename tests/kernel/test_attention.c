@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/kernel/test_attention.c: attention against a plain softmax in f64, tiers against plain C bit for bit, and the
+ * independence of segments' borders. */
+#include "fixture.h"
+
+#include <math.h>
+
+#include "base/rng.h"
+#include "kernel/vec.h"
+#include <pare/job.h>
+
+#define MAXPOS 300
+#define MAXD 160
+
+static float    kf[MAXPOS][MAXD], vf[MAXPOS][MAXD]; /* the values that the stored rows decode to */
+static uint8_t  ks[MAXPOS * (MAXD * 4 + 8)], vs[MAXPOS * (MAXD * 4 + 8)];
+static uint64_t k_stride, v_stride;
+static uint8_t  scratch[4096];
+
+static const enum pare_type types[] = { PARE_F32, PARE_F16, PARE_Q8_0 };
+
+static uint64_t store(uint8_t *dst, float *decoded, const float *x, uint32_t d, enum pare_type type)
+{
+    uint64_t bytes = type == PARE_Q8_0 ? (d + 31) / 32 * 34 : d * (type == PARE_F16 ? 2u : 4u);
+    float    back[MAXD + 32];
+    uint16_t h[MAXD];
+
+    if (type == PARE_F32) memcpy(dst, x, bytes);
+    else if (type == PARE_F16) {
+        pare_vec_for(0)->store_f16(h, x, d);
+        memcpy(dst, h, bytes);
+    } else pare_vec_for(0)->store_q8(dst, x, d);
+    pare_dtype_of(type)->decode(back, dst, type == PARE_Q8_0 ? (d + 31) / 32 * 32 : d);
+    memcpy(decoded, back, d * sizeof *back);
+    return bytes;
+}
+
+/* Positions 0 .. n - 1 at an odd stride. */
+static void fill(uint32_t n, uint32_t dk, uint32_t dv, enum pare_type kt, enum pare_type vt, uint64_t seed)
+{
+    float x[MAXD];
+
+    k_stride = (kt == PARE_Q8_0 ? (dk + 31) / 32 * 34 : dk * (kt == PARE_F16 ? 2u : 4u)) + 2;
+    v_stride = (vt == PARE_Q8_0 ? (dv + 31) / 32 * 34 : dv * (vt == PARE_F16 ? 2u : 4u)) + 4;
+    for (uint32_t p = 0; p < n; p++) {
+        for (uint32_t i = 0; i < dk; i++) x[i] = pare_rng_normal(seed, PARE_RNG_TEST, p * 1000 + i);
+        store(ks + p * k_stride, kf[p], x, dk, kt);
+        for (uint32_t i = 0; i < dv; i++) x[i] = pare_rng_normal(seed + 1, PARE_RNG_TEST, p * 1000 + i);
+        store(vs + p * v_stride, vf[p], x, dv, vt);
+    }
+}
+
+static uint32_t segments(struct pare_kv_seg *seg, uint32_t from, uint32_t to, uint64_t cut_seed)
+{
+    uint32_t n = 0;
+
+    while (from < to) {
+        uint32_t len = cut_seed == 0 ? to - from : 1 + (uint32_t)(pare_rng_u64(cut_seed, PARE_RNG_TEST, n) % 90);
+
+        if (len > to - from) len = to - from;
+        seg[n++] = (struct pare_kv_seg){ ks + from * k_stride, vs + from * v_stride, k_stride, v_stride, from, len };
+        from += len;
+    }
+    return n;
+}
+
+static double bf16(double x) { return (double)pare_bf16_to_f32(pare_f32_to_bf16((float)x)); }
+
+/* The definition, without pages: softmax over the visible keys in f64. */
+static void naive(double *out, double *lse, const float *q, const struct pare_attn *a, uint32_t from, uint32_t to)
+{
+    double s[MAXPOS], m = -INFINITY, l = 0;
+
+    for (uint32_t p = from; p < to; p++) {
+        double dot = 0;
+
+        s[p] = -INFINITY;
+        if ((a->causal && p > a->pos) || (a->window != 0 && (int64_t)p <= (int64_t)a->pos - a->window)) continue;
+        for (uint32_t i = 0; i < a->dk; i++) dot += (double)q[i] * kf[p][i];
+        if (a->alibi_bf16) dot += bf16(bf16((double)a->alibi_slope) * p);
+        s[p] = dot * a->scale;
+        if (a->softcap != 0) s[p] = a->softcap * tanh(s[p] / a->softcap);
+        if (!a->alibi_bf16) s[p] += (double)a->alibi_slope * p;
+        m = fmax(m, s[p]);
+    }
+    if (a->sink != NULL) m = fmax(m, *a->sink);
+    for (uint32_t i = 0; i < a->dv; i++) out[i] = 0;
+    for (uint32_t p = from; p < to; p++)
+        if (s[p] > -INFINITY) {
+            l += exp(s[p] - m);
+            for (uint32_t i = 0; i < a->dv; i++) out[i] += exp(s[p] - m) * vf[p][i];
+        }
+    if (a->sink != NULL) l += exp(*a->sink - m);
+    for (uint32_t i = 0; i < a->dv; i++) out[i] = l == 0 ? 0 : out[i] / l;
+    *lse = m + log(l);
+}
+
+/* Case number c sets features by its bits. */
+static void configure(struct pare_attn *a, int c, uint32_t n, const float *sink)
+{
+    a->causal = (c & 1) == 0;
+    a->pos = c & 2 ? n / 2 : n - 1;
+    a->window = c & 4 ? 37 : 0;
+    a->softcap = c & 8 ? 5.0f : 0.0f;
+    a->alibi_slope = c & 16 ? -0.0371f : 0.0f;
+    a->alibi_bf16 = (c & 32) != 0 && (c & 16) != 0;
+    a->sink = c & 64 ? sink : NULL;
+    a->scale = 0.125f;
+}
+
+static void all_cases(void **state)
+{
+    static const uint32_t dims[][2] = { { 64, 64 }, { 16, 32 }, { 40, 24 }, { 7, 5 }, { 128, 96 }, { 80, 160 } };
+    float       q[MAXD], out[MAXD + 1], first[MAXD + 1], lse, first_lse = 0;
+    const float sink = 1.3f;
+    double      worst = 0;
+
+    (void)state;
+    for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
+        for (int t = 0; t < 9; t++) {
+            struct pare_attn a = { .k_type = types[t / 3], .v_type = types[t % 3], .dk = dims[d][0], .dv = dims[d][1] };
+            uint32_t n = (uint32_t[]){ 1, 63, 64, 65, 200, 300 }[(d + (size_t)t) % 6], from = t == 4 ? n / 3 : 0;
+
+            assert_true(pare_attn_scratch(a.dk, a.dv) <= sizeof scratch);
+            fill(n, a.dk, a.dv, a.k_type, a.v_type, d * 10 + (uint64_t)t);
+            for (uint32_t i = 0; i < a.dk; i++) q[i] = 2.0f * pare_rng_normal(99 + d, PARE_RNG_TEST, i);
+            for (int c = 0; c < 128; c++) {
+                double want[MAXD], want_lse;
+
+                configure(&a, c, n, &sink);
+                naive(want, &want_lse, q, &a, from, n);
+                for (int tier = 0; tier <= PARE_TIER_VNNI; tier++)
+                    for (uint64_t cut = 0; cut < 4; cut++) {
+                        struct pare_kv_seg seg[MAXPOS];
+
+                        a.seg = seg;
+                        a.n_seg = segments(seg, from, n, cut);
+                        out[a.dv] = 12345.0f;
+                        pare_vec_for(tier)->attention(out, &lse, q, &a, scratch);
+                        assert_true(out[a.dv] == 12345.0f);
+                        if (tier == 0 && cut == 0) {
+                            memcpy(first, out, sizeof out);
+                            first_lse = lse;
+                            for (uint32_t i = 0; i < a.dv; i++) worst = fmax(worst, fabs(out[i] - want[i]));
+                            if (isfinite(want_lse)) worst = fmax(worst, fabs(lse - want_lse) / 4);
+                            else assert_true(lse == -INFINITY);
+                            if (!(worst < 3e-6)) fail_msg("dims %u,%u types %d case %d: off by %g", a.dk, a.dv, t, c, worst);
+                        }
+                        if (memcmp(first, out, a.dv * 4) != 0 || memcmp(&first_lse, &lse, 4) != 0)
+                            fail_msg("tier %d, cut %d, dims %u,%u types %d case %d: other bits than plain C in one segment", tier, (int)cut, a.dk, a.dv, t, c);
+                    }
+            }
+        }
+    print_message("largest difference from f64: %g\n", worst);
+}
+
+/* Chunked or evicted history: keys that are missing do not take part. */
+static void gaps(void **state)
+{
+    struct pare_kv_seg seg[3];
+    struct pare_attn   a = { .k_type = PARE_F32, .v_type = PARE_F32, .dk = 32, .dv = 32, .pos = 299, .causal = true, .scale = 0.2f };
+    float  q[32], out[32], far[32];
+    double s, m = 0, want = 0;
+
+    (void)state;
+    fill(300, 32, 32, PARE_F32, PARE_F32, 5);
+    for (int i = 0; i < 32; i++) q[i] = pare_rng_normal(1, PARE_RNG_TEST, (uint64_t)i);
+    segments(&seg[0], 3, 5, 0);
+    segments(&seg[1], 70, 71, 0);
+    segments(&seg[2], 290, 300, 0);
+    a.seg = seg;
+    a.n_seg = 3;
+    pare_vec_for(3)->attention(out, NULL, q, &a, scratch);
+    pare_vec_for(0)->attention(far, NULL, q, &a, scratch);
+    assert_memory_equal(out, far, sizeof out);
+    for (int p = 0; p < 300; p++) {
+        if (!(p == 3 || p == 4 || p == 70 || p >= 290)) continue;
+        s = 0;
+        for (int i = 0; i < 32; i++) s += (double)q[i] * kf[p][i];
+        m += exp(s * 0.2f);
+        want += exp(s * 0.2f) * vf[p][7];
+    }
+    assert_true(fabs(out[7] - want / m) < 1e-6);
+}
+
+static void nothing_visible(void **state)
+{
+    struct pare_attn a = { .k_type = PARE_F32, .v_type = PARE_F32, .dk = 32, .dv = 32, .pos = 10, .causal = true, .scale = 1 };
+    float sink = 2.5f, q[32] = { 0 }, out[32], lse;
+    struct pare_kv_seg seg;
+
+    (void)state;
+    fill(40, 32, 32, PARE_F32, PARE_F32, 5);
+    segments(&seg, 20, 40, 0);
+    a.seg = &seg;
+    for (uint32_t n = 0; n < 2; n++)
+        for (int tier = 0; tier <= PARE_TIER_VNNI; tier++) {
+            a.n_seg = n;
+            a.sink = NULL;
+            pare_vec_for(tier)->attention(out, &lse, q, &a, scratch);
+            assert_true(lse == -INFINITY);
+            for (int i = 0; i < 32; i++) assert_true(out[i] == 0.0f);
+            a.sink = &sink;
+            pare_vec_for(tier)->attention(out, &lse, q, &a, scratch);
+            assert_true(lse == sink);
+            for (int i = 0; i < 32; i++) assert_true(out[i] == 0.0f);
+        }
+}
+
+/* A NaN in a visible key spoils the row on every tier; in an invisible one it does nothing. */
+static void nan_is_seen(void **state)
+{
+    struct pare_attn a = { .k_type = PARE_F32, .v_type = PARE_F32, .dk = 16, .dv = 16, .causal = true, .scale = 1 };
+    float q[16], out[16], bad = NAN;
+    struct pare_kv_seg seg;
+
+    (void)state;
+    fill(100, 16, 16, PARE_F32, PARE_F32, 5);
+    for (int i = 0; i < 16; i++) q[i] = 1.0f;
+    memcpy(ks + 80 * k_stride, &bad, 4);
+    a.n_seg = segments(&seg, 0, 100, 0);
+    a.seg = &seg;
+    for (int tier = 0; tier <= PARE_TIER_VNNI; tier++) {
+        a.pos = 79;
+        pare_vec_for(tier)->attention(out, NULL, q, &a, scratch);
+        for (int i = 0; i < 16; i++) assert_true(isfinite(out[i]));
+        a.pos = 99;
+        pare_vec_for(tier)->attention(out, NULL, q, &a, scratch);
+        for (int i = 0; i < 16; i++) assert_true(isnan(out[i]));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_cases), cmocka_unit_test(gaps), cmocka_unit_test(nothing_visible), cmocka_unit_test(nan_is_seen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

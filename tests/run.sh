@@ -1,0 +1,83 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# All tests: `tests/run.sh BUILD`. Every step prints its own lines; the last line is the sum. A step that cannot run is a failure;
+# a fixture that is absent is counted as skipped.
+set -u
+build=${1:-build}
+jobs=$(nproc)
+log=$build/test-log
+passed=0 failed=0 skipped=0
+mkdir -p "$log"
+
+step() { printf '\n== %s\n' "$*"; }
+ok() { passed=$((passed + 1)); echo "ok    $*"; }
+bad() { failed=$((failed + 1)); echo "FAIL  $*"; }
+check() { # check NAME COMMAND...: one pass or one failure; output kept in a file, shown when it fails
+    name=$1; shift
+    if "$@" >"$log/$name.txt" 2>&1; then ok "$name"; else bad "$name"; tail -25 "$log/$name.txt"; fi
+}
+
+# Sums of a cmocka program's own lines.
+cmocka() {
+    name=$1 file=$log/$2; shift 2
+    "$@" >"$file" 2>&1
+    rc=$?
+    p=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$file" | tail -1)
+    s=$(grep -c '^\[  SKIPPED \] [a-z_]' "$file")
+    f=$(grep -c '^\[  FAILED  \] [a-z_]*$' "$file")
+    p=${p:-0}
+    skipped=$((skipped + s))
+    if [ "$rc" -ne 0 ] || [ "$p" -eq 0 -a "$s" -eq 0 ]; then
+        [ "$f" -eq 0 ] && f=1
+        failed=$((failed + f)) passed=$((passed + p))
+        echo "FAIL  $name ($p passed, $f failed)"; tail -25 "$file"
+    else
+        passed=$((passed + p))
+        echo "ok    $name ($p passed$([ "$s" -gt 0 ] && echo ", $s skipped"))"
+    fi
+}
+
+run_all() { # run_all LABEL BUILD PROGRAM...
+    label=$1 b=$2; shift 2
+    for t in "$@"; do
+        n=$(basename "$t")
+        [ -x "$b/tests/$n" ] || { bad "$label/$n was not built"; continue; }
+        cmocka "$label/$n" "$label-$n.txt" "$b/tests/$n"
+    done
+}
+
+programs=$(for f in tests/unit/test_*.c tests/kernel/test_*.c tests/golden/test_*.c tests/crash/test_*.c; do [ -f "$f" ] && basename "$f" .c; done)
+checked=$(for f in tests/unit/test_*.c tests/golden/test_*.c tests/crash/test_*.c; do [ -f "$f" ] && basename "$f" .c; done)
+
+step "build: gcc and clang, warnings are errors"
+check build-gcc make -j"$jobs" --no-print-directory BUILD="$build" build testbins
+check build-clang make -j"$jobs" --no-print-directory BUILD="$build/clang" CC=clang build
+
+step "lint"
+check lint sh tests/lint.sh "$build"
+
+step "unit, kernel, golden and malformed-input tests"
+run_all plain "$build" $programs
+
+step "the same under AddressSanitizer and UndefinedBehaviorSanitizer"
+check build-san make -j"$jobs" --no-print-directory BUILD="$build/san" OPT=-O1 SAN="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" testbins
+PARE_TEST_BRIEF=1 run_all san "$build/san" $checked
+
+step "fuzz targets: build with libFuzzer, replay the corpus, run briefly"
+check fuzz sh tests/fuzz/run.sh "$build"
+
+step "the command"
+for s in tests/cli/run.sh tests/cli/fit.sh; do
+    [ -f "$s" ] || continue
+    n=$(basename "$s" .sh)
+    sh "$s" "$build" >"$log/cli-$n.txt" 2>&1
+    line=$(sed -n 's/^.*: \([0-9]*\) passed, \([0-9]*\) failed.*$/\1 \2/p' "$log/cli-$n.txt" | tail -1)
+    set -- $line
+    passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1}))
+    echo "cli/$n: ${1:-0} passed, ${2:-1} failed"
+    [ "${2:-1}" = 0 ] || grep -a FAIL "$log/cli-$n.txt" | head -20
+done
+
+echo
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
