@@ -41,6 +41,8 @@ enum pare_act_mode { PARE_ACT_INT8 = 0, PARE_ACT_F32 = 1 };
  * packed (mode INT8, with all threads of the team) or kept to be decoded (mode F32). Appends a part. */
 int pare_linear_bind(struct pare_linear *l, const struct pare_dtype *type, const uint8_t *rows, uint64_t row_stride,
                      uint64_t n_rows, uint64_t n_cols, enum pare_act_mode mode, struct pare_job *job, struct pare_diag *diag);
+/* Appends panels that were packed elsewhere; take->data (pare_aligned) then belongs to the linear and becomes NULL. */
+int pare_linear_append_packed(struct pare_linear *l, struct pare_packed *take, struct pare_diag *diag);
 /* Forecast of the memory that bind allocates. */
 uint64_t pare_linear_bytes(const struct pare_dtype *type, uint64_t n_rows, uint64_t n_cols, enum pare_act_mode mode);
 void pare_linear_free(struct pare_linear *l);

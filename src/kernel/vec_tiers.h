@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/kernel/vec_tiers.h: the tables that pare_vec_for chooses from, and what a tier gives the shared attention walk. */
+#ifndef PARE_KERNEL_VEC_TIERS_H
+#define PARE_KERNEL_VEC_TIERS_H
+
+#include "kernel/vec.h"
+
+extern const struct pare_vec pare_vec_ref;
+#if defined(__x86_64__)
+extern const struct pare_vec pare_vec_avx2, pare_vec_avx512;
+#endif
+
+/* The inner loops of attention. Rows lie stride bytes apart with 1-byte alignment; n <= PARE_ATTN_PAGE. */
+struct pare_attn_ops {
+    /* s[j] = dot16(q, k row j). Keys in f32 and f16 go through gemm_f32 and gemm_f16. */
+    void (*scores_q8)(float *s, const uint8_t *k, uint64_t stride, const float *q, uint32_t dk, uint32_t n);
+    /* o[i] = fma(p[j], v row j [i], o[i]) for j = 0 .. n - 1. */
+    void (*values_f32)(float *o, const float *p, const uint8_t *v, uint64_t stride, uint32_t dv, uint32_t n);
+    void (*values_f16)(float *o, const float *p, const uint8_t *v, uint64_t stride, uint32_t dv, uint32_t n);
+    void (*values_q8)(float *o, const float *p, const uint8_t *v, uint64_t stride, uint32_t dv, uint32_t n);
+    /* s = exp(s - m) over a whole page; returns the 16-lane sum. */
+    float (*exp_sum)(float *s, float m);
+};
+
+/* The recipe of attention over pages (docs/kernels-f32.md), carried out with a tier's inner loops. */
+void pare_attn_walk(float *out, float *lse, const float *q, const struct pare_attn *a, void *scratch,
+                    const struct pare_vec *v, const struct pare_attn_ops *ops);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/kernel/x86/v16_avx512.h: sixteen f32 lanes in one zmm register. vec_recipes.h is written in these words; v16_avx2.h says
+ * the same in two ymm registers. Comparisons keep the operand order of the plain C: the first operand wins when it compares. */
+#ifndef PARE_KERNEL_X86_V16_AVX512_H
+#define PARE_KERNEL_X86_V16_AVX512_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#include "kernel/x86/tree4_x86.h"
+
+#define V16 static inline __attribute__((always_inline))
+typedef __m512 v16;
+
+V16 __mmask16 first(uint32_t n) { return (__mmask16)((1u << n) - 1u); }
+
+V16 v16  v_set1(float x) { return _mm512_set1_ps(x); }
+V16 v16  v_load(const float *p) { return _mm512_loadu_ps(p); }
+V16 void v_store(float *p, v16 a) { _mm512_storeu_ps(p, a); }
+/* The first n < 16 lanes; the others are 0 and their memory is not touched. */
+V16 v16  v_load_n(const float *p, uint32_t n) { return _mm512_maskz_loadu_ps(first(n), p); }
+V16 void v_store_n(float *p, v16 a, uint32_t n) { _mm512_mask_storeu_ps(p, first(n), a); }
+V16 v16  v_keep(v16 was, v16 now, uint32_t n) { return _mm512_mask_mov_ps(was, first(n), now); }
+
+V16 v16 v_add(v16 a, v16 b) { return _mm512_add_ps(a, b); }
+V16 v16 v_sub(v16 a, v16 b) { return _mm512_sub_ps(a, b); }
+V16 v16 v_mul(v16 a, v16 b) { return _mm512_mul_ps(a, b); }
+V16 v16 v_div(v16 a, v16 b) { return _mm512_div_ps(a, b); }
+V16 v16 v_fma(v16 a, v16 b, v16 c) { return _mm512_fmadd_ps(a, b, c); }
+V16 v16 v_max(v16 a, v16 b) { return _mm512_max_ps(a, b); } /* a > b ? a : b */
+V16 v16 v_min(v16 a, v16 b) { return _mm512_min_ps(a, b); } /* a < b ? a : b */
+V16 v16 v_abs(v16 a) { return _mm512_abs_ps(a); }
+V16 v16 v_sign_of(v16 a, v16 x) { return _mm512_or_ps(_mm512_abs_ps(a), _mm512_and_ps(x, _mm512_set1_ps(-0.0f))); }
+V16 v16 v_select_lt(v16 a, v16 b, v16 yes, v16 no) { return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), yes); }
+V16 v16 v_zero_nan(v16 a) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, a, _CMP_ORD_Q), a); }
+V16 int v_any_nan(v16 a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q) != 0; }
+
+/* p * 2^n, one rounding; t holds n in its low bits, which the two-register tier uses. */
+V16 v16 v_ldexp(v16 p, v16 n, v16 t)
+{
+    (void)t;
+    return _mm512_scalef_ps(p, n);
+}
+
+V16 float v_tree(v16 a)
+{
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    return _mm_cvtss_f32(tree4(h, h, h, h));
+}
+V16 __m128 v_tree4(v16 a, v16 b, v16 c, v16 d)
+{
+    return tree4(_mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)),
+                 _mm256_add_ps(_mm512_castps512_ps256(b), _mm512_extractf32x8_ps(b, 1)),
+                 _mm256_add_ps(_mm512_castps512_ps256(c), _mm512_extractf32x8_ps(c, 1)),
+                 _mm256_add_ps(_mm512_castps512_ps256(d), _mm512_extractf32x8_ps(d, 1)));
+}
+
+V16 v16 v_load_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+V16 v16 v_load_f16_n(const void *p, uint32_t n) { return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p)); }
+V16 v16 v_bf16(__m256i h) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16)); }
+V16 v16 v_load_bf16(const void *p) { return v_bf16(_mm256_loadu_si256((const __m256i *)p)); }
+V16 v16 v_load_bf16_n(const void *p, uint32_t n) { return v_bf16(_mm256_maskz_loadu_epi16(first(n), p)); }
+/* Sixteen signed bytes. */
+V16 v16  v_load_i8(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p))); }
+V16 void v_store_f16(uint16_t *p, v16 a)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+/* The low bytes of the sixteen bit patterns. */
+V16 void v_store_low8(uint8_t *p, v16 a) { _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(_mm512_castps_si512(a))); }
+
+/* Pairs c, s, c, s ... apart: 32 floats from p. */
+V16 void v_load_pairs(const float *p, v16 *c, v16 *s)
+{
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    __m512 a = _mm512_loadu_ps(p), b = _mm512_loadu_ps(p + 16);
+
+    *c = _mm512_permutex2var_ps(a, even, b);
+    *s = _mm512_permutex2var_ps(a, _mm512_add_epi32(even, _mm512_set1_epi32(1)), b);
+}
+V16 v16 v_dup_even(v16 a) { return _mm512_moveldup_ps(a); }
+V16 v16 v_dup_odd(v16 a) { return _mm512_movehdup_ps(a); }
+V16 v16 v_swap_pairs(v16 a) { return _mm512_permute_ps(a, 0xb1); }
+/* a - b in even lanes, a + b in odd ones. */
+V16 v16 v_sub_add(v16 a, v16 b) { return _mm512_mask_sub_ps(_mm512_add_ps(a, b), 0x5555, a, b); }
+
+#endif
