@@ -45,7 +45,7 @@ static inline void put_num(struct maker *m, uint64_t v, int width)
 static inline void label(struct maker *m, const char *name, int width)
 {
     if (m->n_marks == (int)(sizeof m->marks / sizeof *m->marks)) return;
-    snprintf(m->marks[m->n_marks].name, sizeof m->marks->name, "%s", name);
+    snprintf(m->marks[m->n_marks].name, sizeof m->marks->name, "%.60s", name);
     m->marks[m->n_marks].width = width;
     m->marks[m->n_marks++].at = m->n;
 }
@@ -60,7 +60,7 @@ static inline void str(struct maker *m, const char *name, const char *s)
 {
     char l[64];
 
-    snprintf(l, sizeof l, "%s.len", name);
+    snprintf(l, sizeof l, "%.40s.len", name);
     num(m, l, strlen(s), 8);
     label(m, name, 0);
     put(m, s, strlen(s));
@@ -152,9 +152,9 @@ static inline void kv_head(struct maker *m, const char *key, uint32_t type)
 {
     char l[64];
 
-    snprintf(l, sizeof l, "%s.key", key);
+    snprintf(l, sizeof l, "%.40s.key", key);
     str(m, l, key);
-    snprintf(l, sizeof l, "%s.type", key);
+    snprintf(l, sizeof l, "%.40s.type", key);
     num(m, l, type, 4);
 }
 static inline void kv_num(struct maker *m, const char *key, uint32_t type, uint64_t v, int width)
@@ -172,9 +172,9 @@ static inline void kv_array(struct maker *m, const char *key, uint32_t elem, uin
     char l[64];
 
     kv_head(m, key, 9);
-    snprintf(l, sizeof l, "%s.elem", key);
+    snprintf(l, sizeof l, "%.40s.elem", key);
     num(m, l, elem, 4);
-    snprintf(l, sizeof l, "%s.count", key);
+    snprintf(l, sizeof l, "%.40s.count", key);
     num(m, l, count, 8);
     label(m, key, 0);
 }
@@ -183,17 +183,17 @@ static inline void info(struct maker *m, const char *name, int rank, const uint6
 {
     char l[64];
 
-    snprintf(l, sizeof l, "%s.name", name);
+    snprintf(l, sizeof l, "%.40s.name", name);
     str(m, l, name);
-    snprintf(l, sizeof l, "%s.rank", name);
+    snprintf(l, sizeof l, "%.40s.rank", name);
     num(m, l, (uint64_t)rank, 4);
     for (int i = 0; i < rank; i++) {
-        snprintf(l, sizeof l, "%s.ne%d", name, i);
+        snprintf(l, sizeof l, "%.40s.ne%d", name, i);
         num(m, l, ne[i], 8);
     }
-    snprintf(l, sizeof l, "%s.type", name);
+    snprintf(l, sizeof l, "%.40s.type", name);
     num(m, l, type, 4);
-    snprintf(l, sizeof l, "%s.offset", name);
+    snprintf(l, sizeof l, "%.40s.offset", name);
     num(m, l, offset, 8);
 }
 static inline void gguf_head(struct maker *m, uint64_t n_tensors, uint64_t n_kv)
