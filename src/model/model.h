@@ -15,21 +15,33 @@ struct pare_model;
 /* How the rows of a bound weight come out of the file's rows. Applied when the weight is loaded. */
 enum pare_row_order {
     PARE_ROWS_PLAIN,
-    PARE_ROWS_SLICE,      /* rows [row0, row0 + rows) of a fused matrix, every `stride` rows in runs of `run` (per-head fusion) */
+    PARE_ROWS_SLICE,      /* the segments of the slot, one after another, picked out of a fused matrix */
     PARE_ROWS_TRANSPOSED  /* the file holds [in, out] (GPT-2's Conv1D) */
 };
 
-/* A tensor that a unit reads. Matrices that are multiplied (is_linear) are what fit compresses. */
+/* Row r of a segment (r < rows) is row row0 + (r / run) * stride + r % run of the file: runs of `run` rows, one every `stride`.
+ * A query, key, value matrix that is fused head by head is three segments. */
+#define PARE_MAX_SEGS 3
+struct pare_row_seg { uint64_t row0, run, stride, rows; };
+
+/* A tensor that a unit reads. Matrices that are multiplied (is_linear) are what fit compresses; the others (norms, biases,
+ * position tables) are small and are written as they are. Elements of a vector count as its rows for order and permutation. */
 struct pare_slot {
     const char        *role;      /* "attn_q", "ffn_down", "attn_norm", ...: GGUF's words without ".weight" */
     char               name[96];  /* name in files that we write: "blk.0.attn_q.weight" */
-    char               source[160]; /* name in the checkpoint it comes from */
+    char               source[160]; /* name in the checkpoint it comes from; "" for values that come from the config (given) */
     struct pare_weight weight;
+    const float       *given;      /* [cols] values computed from the config (rotary factors), else NULL; the model owns them */
     enum pare_row_order order;
-    uint64_t           row0, run, stride;  /* SLICE */
+    struct pare_row_seg seg[PARE_MAX_SEGS]; /* SLICE */
+    uint32_t           n_segs;
+    uint32_t           n_dims;             /* 1: a vector (rows == 1), 2: a matrix, in written files */
     uint64_t           rows, cols;         /* as bound */
+    float              out_add;            /* added to each value on writing (GGUF keeps 1 + w where Hugging Face keeps w) */
     bool               is_linear;
-    bool               is_embedding;       /* also read row by row as a table */
+    bool               is_embedding;       /* read row by row as a table */
+    bool               tied;               /* one tensor, two slots: EMBED's (is_embedding) and HEAD's (is_linear too), both named
+                                              token_embd.weight. Writers write it once; HEAD's slot decides the type */
     bool               permute_out;        /* written file wants rotary pairs adjacent: rows of each head are permuted on writing */
     uint32_t           permute_heads;
     struct pare_linear *lin;               /* where it is bound when loaded (is_linear), else NULL */
@@ -79,6 +91,7 @@ struct pare_model_info {
     uint32_t n_units;
     const struct pare_kv_shape *kv_shape; /* [n_layers] */
     bool all_float;          /* every linear is stored in f32, f16 or bf16 */
+    uint32_t n_ctx;          /* the context this model was created for: sessions may not be longer */
 };
 
 /* Parses the config, binds every name with strict shape checks, loads all units unless no_weights. The checkpoint must outlive

@@ -216,7 +216,7 @@ static void test_hostile_configs(void **state)
         { "num_key_value_heads", "0", PARE_E_CORRUPT }, { "num_key_value_heads", "3", PARE_E_CORRUPT },
         { "hidden_size", "41", PARE_E_CORRUPT }, { "hidden_size", "-1", PARE_E_CORRUPT }, { "hidden_size", "1e99", PARE_E_CORRUPT },
         { "num_hidden_layers", "3", PARE_E_CORRUPT }, { "num_hidden_layers", "4000000000", PARE_E_CORRUPT },
-        { "head_dim", "11", PARE_E_CORRUPT }, { "head_dim", "0", PARE_E_CORRUPT }, { "intermediate_size", "23", PARE_E_CORRUPT },
+        { "head_dim", "11", PARE_E_UNSUPPORTED }, { "head_dim", "0", PARE_E_CORRUPT }, { "intermediate_size", "23", PARE_E_CORRUPT },
         { "vocab_size", "255", PARE_E_CORRUPT }, { "vocab_size", "\"256\"", PARE_E_CORRUPT }, { "hidden_act", "\"what\"", PARE_E_UNSUPPORTED },
         { "rope_theta", "\"x\"", PARE_E_CORRUPT }, { "rope_scaling", "{\"rope_type\":\"spiral\"}", PARE_E_UNSUPPORTED },
         { "rope_scaling", "{\"rope_type\":\"longrope\"}", PARE_E_CORRUPT },
