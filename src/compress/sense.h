@@ -13,7 +13,7 @@
 int pare_sense(struct pare_targets *ts, struct pare_walk *w, const struct pare_windows *win, uint64_t max_rows,
                struct pare_diag *diag);
 
-/* Divergence at a relative error, from the measured points: between them on a line in log-log, outside with slope 1. */
+/* Divergence at a relative error: proportional below the first measured point, a power law above it. */
 double pare_sense_loss(const struct pare_target *t, double err);
 
 /* Where the two sides of a comparison get their logits: the base from w's model; the variants from other's model (NULL: the

@@ -33,6 +33,7 @@ struct pare_target {
     /* sensed: mean divergence under injected errors of known size */
     double           point_err[PARE_SENSE_POINTS], point_kld[PARE_SENSE_POINTS];
     uint32_t         n_points;
+    double           bend;        /* loss grows as error to this power above the first point */
     struct pare_candidate cand[PARE_MAX_CANDIDATES];
     uint32_t         n_cand;
 };

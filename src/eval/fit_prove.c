@@ -42,7 +42,7 @@ static int windows(struct pare_fit *f, struct pare_windows *win, struct pare_dia
     const char *text;
     uint8_t    *data = NULL;
     size_t      n = 0;
-    double      chunks = 6e11 / (double)(f->ts.params + 1) / 512 * 4;
+    double      chunks = 1.7e12 / (double)(f->ts.params + 1) / 512;
     int         rc = PARE_OK;
 
     if (ts.ctx > pare_model_info_of(f->o.model)->max_ctx) ts.ctx = pare_model_info_of(f->o.model)->max_ctx;

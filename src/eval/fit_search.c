@@ -60,11 +60,11 @@ int pare_fit_texts(struct pare_fit *f, struct pare_diag *diag)
     if (f->s->text != NULL) rc = pare_read_file(f->s->text, PARE_MAX_TEXT, &data, &n, diag);
     text = f->s->text != NULL ? (const char *)data : pare_text_calibration(&n);
     if (rc == PARE_OK)
-        rc = windows(f, &f->calib, text, n, WINDOW, least_of(tokens_for(f, 2.5e12, 4096, 32768), rows_within(f, 0.25)), diag);
+        rc = windows(f, &f->calib, text, n, WINDOW, least_of(tokens_for(f, 1.3e12, 4096, 16384), rows_within(f, 0.25)), diag);
     if (rc == PARE_OK)
-        rc = windows(f, &f->sense, text, n, SENSE_WINDOW, least_of(tokens_for(f, 7e10, 256, 2048), rows_within(f, 0.04)), diag);
+        rc = windows(f, &f->sense, text, n, SENSE_WINDOW, least_of(tokens_for(f, 3.5e10, 256, 1024), rows_within(f, 0.04)), diag);
     if (rc == PARE_OK)
-        rc = windows(f, &f->tries, text, n, TRY_WINDOW, least_of(tokens_for(f, 3e11, 512, 8192), rows_within(f, 0.1)), diag);
+        rc = windows(f, &f->tries, text, n, TRY_WINDOW, least_of(tokens_for(f, 3e11, 512, 4096), rows_within(f, 0.1)), diag);
     pare_free(data);
     if (rc < 0) return rc;
     f->source.windows = f->calib.n;
