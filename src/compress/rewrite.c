@@ -124,10 +124,10 @@ static uint64_t tmp_floats(const struct pare_targets *ts)
     return CHUNK_FLOATS + 2 * max;
 }
 
-static int open_writer(const struct pare_rewrite *r, struct pare_writer **w, bool resume, struct pare_diag *diag)
+static int open_writer(const struct pare_rewrite *r, struct pare_writer **w, struct pare_diag *diag)
 {
     const char **in = pare_alloc_array(r->ckpt->n_maps + 1u, sizeof *in);
-    struct pare_writer_settings s = { .path = r->out, .inputs = in, .job_hash = r->job_hash, .resume = resume };
+    struct pare_writer_settings s = { .path = r->out, .inputs = in, .job_hash = r->job_hash, .resume = r->resume };
     int rc;
 
     if (in == NULL) return PARE_NOMEM(diag);
@@ -142,7 +142,7 @@ int pare_rewrite_run(const struct pare_rewrite *r, struct pare_job *job, struct 
     struct pare_writer *w = NULL;
     uint32_t            n = r->ts->n + r->ts->n_rest;
     float              *tmp = pare_aligned(tmp_floats(r->ts) * sizeof *tmp);
-    int                 rc = tmp == NULL ? PARE_NOMEM(diag) : open_writer(r, &w, r->resume, diag);
+    int                 rc = tmp == NULL ? PARE_NOMEM(diag) : open_writer(r, &w, diag);
 
     pare_job_progress(job, "rewrite", 0, NULL);
     if (rc == PARE_OK) rc = declare(r, w, diag);
@@ -159,11 +159,12 @@ int pare_rewrite_run(const struct pare_rewrite *r, struct pare_job *job, struct 
 
 int pare_rewrite_size(const struct pare_rewrite *r, uint64_t *bytes, struct pare_diag *diag)
 {
-    struct pare_writer *w = NULL;
-    int                 rc = open_writer(r, &w, true, diag); /* a journal of an earlier run must survive the question */
+    struct pare_writer_settings nothing = { .path = NULL };
+    struct pare_writer         *w = NULL;
+    int                         rc = pare_writer_create(&w, &nothing, diag);
 
     if (rc == PARE_OK) rc = declare(r, w, diag);
     if (rc == PARE_OK) *bytes = pare_writer_size(w);
-    pare_writer_close(&w, true);
+    pare_writer_close(&w, false);
     return rc;
 }

@@ -56,12 +56,16 @@ int pare_writer_create(struct pare_writer **out, const struct pare_writer_settin
     struct pare_writer *w;
     int                 rc;
 
-    PARE_USAGE_CHECK(diag, out != NULL && s != NULL && s->path != NULL);
+    PARE_USAGE_CHECK(diag, out != NULL && s != NULL);
     *out = NULL;
     w = pare_zalloc(1, sizeof *w);
     if (w == NULL) return PARE_NOMEM(diag);
     *w = (struct pare_writer){ .job_hash = s->job_hash, .align = PARE_ALIGN_DEFAULT, .cur = PARE_NO_TENSOR, .data = PARE_OUT_NONE,
                                .log = PARE_OUT_NONE, .kv = { .max = PARE_MAX_HEADER } };
+    if (s->path == NULL) {
+        *out = w;
+        return PARE_OK;
+    }
     w->path = pare_strdup(s->path);
     w->part = with_suffix(s->path, ".part");
     w->journal = with_suffix(s->path, ".journal");

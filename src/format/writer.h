@@ -12,7 +12,7 @@
 struct pare_writer;
 
 struct pare_writer_settings {
-    const char *path;        /* final name */
+    const char *path;        /* final name; NULL: nothing is written, pare_writer_size after the layout is all that can be asked */
     const char *const *inputs; /* n_inputs paths that must not be the same file as path (device and inode) */
     uint32_t    n_inputs;
     uint64_t    job_hash;    /* hash of inputs + options + plan; a journal with another hash is discarded with its data */

@@ -227,6 +227,7 @@ int pare_writer_layout(struct pare_writer *w, struct pare_diag *d)
     if ((r = add_own_types(w, d)) < 0) goto fail;
     if ((r = build_header(w, d)) < 0) goto fail;
     w->laid_out = true;
+    if (w->path == NULL) return PARE_OK; /* only the size was asked for */
     if ((r = take_up(w, d)) < 0) goto fail;
     if (r == 1) return PARE_OK;
     if ((r = pare_journal_reset(w, d)) < 0) goto fail; /* first: old promises must not outlive the data they speak of */

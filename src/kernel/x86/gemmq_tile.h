@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/kernel/x86/gemmq_tile.h: the quantized product of the x86 tiers, for any vector width. A template: the including file
+ * defines vectors and operations (gemmq_avx2.c, gemmq_zmm.h) and how four codes meet four activations:
+ *
+ *     VSTEP, PARTS    bytes of a vector; parts a panel is worked on in (2 with 32 bytes, rows 0..7 and 8..15)
+ *     dot(acc, w, n, x, cls)   acc += codes of the vectors w[0..n) times x[0..4n), exact, n = 4 or 8
+ *     code_class(kind), code_bias(kind, offset)   which form of dot, and what a code in that form is too small by
+ *
+ * Two ways through a matrix, one recipe (ref/gemmq_ref.c):
+ *   direct   1..8 tokens: each panel is streamed once, codes live in registers only. Reading memory is the limit.
+ *   dense    more tokens: a few panels are unpacked, 512 columns at a time, into bytes and f32 scales on the stack, and all
+ *            tokens pass over them in tiles. Partial sums wait in y; an f32 in memory is the f32 that was in the register.
+ * The integer part is exact, so the order of its sums is free; the float part is one chain per output as in the recipe. */
+#ifndef PARE_KERNEL_X86_GEMMQ_TILE_H
+#define PARE_KERNEL_X86_GEMMQ_TILE_H
+
+#include <string.h>
+
+#include "kernel/x86/gemmq_unpack.h"
+
+#define LANES (PARE_PANEL / PARTS)
+
+/* Loops over tokens are unrolled so that accumulators live in registers. With a sanitizer's check before every load the same
+ * code takes minutes to compile; there the loops stay loops, and tiles are small. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PARE_CHECKED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define PARE_CHECKED 1
+#endif
+#endif
+#ifdef PARE_CHECKED
+#define UNROLL
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+#define DENSE_BLOCKS 16 /* 512 columns: an unpacked panel (12 KB) and a tile of activations (13 KB) share the first-level cache */
+#define DENSE_PANELS 8  /* panels unpacked at once: copying a tile of activations is paid for by this many panels */
+#define DIRECT_TOKENS 4 /* at once */
+#define DIRECT_MAX 8    /* in two turns over a panel, the second out of the cache */
+#define DIRECT_BLOCKS 256 /* corrections are computed for 8192 columns at a time */
+
+/* ---- scales ---- */
+
+/* Where the headers of a panel are read: one super block after the other. */
+struct heads {
+    const uint8_t *head, *group; /* of the block that comes next */
+    uint32_t left;               /* blocks left in this super block */
+};
+
+ALWAYS struct heads heads_at(const struct pare_layout *l, const uint8_t *panel, uint32_t block)
+{
+    uint32_t in = block % l->super_blocks;
+    struct heads h;
+
+    h.head = panel + block / l->super_blocks * l->head_bytes;
+    h.group = h.head + l->group_at + (uint64_t)in * l->gpb * l->group_bytes;
+    h.left = l->super_blocks - in;
+    return h;
+}
+
+/* dw = d * s and mm = dmin * m of the next group of this part's rows. */
+ALWAYS void next_group(struct heads *h, const struct pare_layout *l, int part, int min, VF d, VF dmin, VF *dw, VF *mm)
+{
+    const uint8_t *g = h->group + part * LANES;
+
+    *dw = l->sub ? vf_mul(d, vf_from_s8(g)) : d;
+    if (min) *mm = l->sub ? vf_mul(dmin, vf_from_u8(g + PARE_PANEL)) : dmin;
+    h->group += l->group_bytes;
+}
+
+ALWAYS void load_head(const struct heads *h, const struct pare_layout *l, int part, int min, VF *d, VF *dmin)
+{
+    const uint8_t *p = h->head + (unsigned)part * l->d_bytes / PARTS;
+
+    *d = l->f16 ? vf_from_f16(p) : vf_load(p);
+    if (min) *dmin = l->f16 ? vf_from_f16(p + l->d_bytes) : vf_load(p + l->d_bytes);
+}
+
+ALWAYS void end_block(struct heads *h, const struct pare_layout *l)
+{
+    if (--h->left != 0) return;
+    h->head += l->head_bytes;
+    h->group = h->head + l->group_at;
+    h->left = l->super_blocks;
+}
+
+/* ---- one group: the float part of the recipe ---- */
+
+ALWAYS VF add_group(VF acc, VI idot, VF dw, VF mm, int min, float dx, float sx)
+{
+    acc = vf_fma(vf_from_int(idot), vf_mul(dw, vf_set1(dx)), acc);
+    return min ? vf_fnma(mm, vf_set1(sx), acc) : acc;
+}
+
+/* corr[i] = bias * (sum of the activations of group i), for the groups of n_block blocks from b0 of token t. */
+ALWAYS void corrections(int32_t *corr, const struct pare_qact *a, uint64_t t, uint64_t b0, uint32_t n_block, uint32_t gpb, int32_t bias)
+{
+    const int32_t *sum = a->sum16 + 2 * (t * (a->kp / PARE_QBLOCK) + b0);
+    const VI k = vi_set32(bias);
+    uint32_t i = 0, n = n_block * gpb;
+
+    if (gpb == 2) {
+        for (; i + LANES <= n; i += LANES) vi_store(corr + i, vi_mul(k, vi_load(sum + i)));
+        for (; i < n; i++) corr[i] = bias * sum[i];
+    } else {
+        for (; i + LANES <= n; i += LANES) vi_store(corr + i, vi_mul(k, vi_pair_sums(sum + 2 * i)));
+        for (; i < n; i++) corr[i] = bias * (sum[2 * i] + sum[2 * i + 1]);
+    }
+}
+
+/* ---- direct: few tokens ---- */
+
+struct direct {
+    const struct pare_layout *l;
+    const uint8_t *panel;
+    const struct pare_qact *a;
+    const int32_t (*corr)[2 * DIRECT_BLOCKS];
+    const int8_t *lut;   /* 16 bytes */
+    float *y;            /* 16 outputs of the first token */
+    uint64_t ldy;
+    uint32_t b0, n, t0;  /* blocks b0 .. b0 + n, tokens from t0 */
+};
+
+/* Bytes ahead. The hardware stops at the end of a page; 2 KB at a core's share of bandwidth (some 10 GB/s) is 200 ns, more than a
+ * miss takes. Past the last panel nothing is lost: a prefetch cannot fault. */
+#define PREFETCH_CODES 2048
+#define PREFETCH_HEADS 512
+
+ALWAYS void direct(int kind, int g16, int min, int tokens, const struct direct *j)
+{
+    const struct pare_layout *l = j->l;
+    const uint64_t row = j->a->kp / PARE_QBLOCK, at = j->t0 * row + j->b0;
+    const int8_t *q = j->a->q + at * PARE_QBLOCK;
+    const float *dx = j->a->d + at, *sx = g16 ? j->a->s16 + 2 * at : j->a->s32 + at;
+    const int cls = code_class(kind), bits_bytes = code_bytes(kind);
+    const VI lut = vi_lut(j->lut);
+
+    for (int part = 0; part < PARTS; part++) {
+        const uint8_t *p = j->panel + l->codes_at + (uint64_t)j->b0 * (unsigned)bits_bytes + part * VSTEP;
+        struct heads h = heads_at(l, j->panel, j->b0);
+        VF acc[DIRECT_TOKENS], d = vf_zero(), dmin = vf_zero(), dw = vf_zero(), mm = vf_zero();
+        bool fresh = true;
+
+        UNROLL
+        for (int t = 0; t < tokens; t++) acc[t] = j->b0 == 0 ? vf_zero() : vf_load(j->y + (unsigned)t * j->ldy + part * LANES);
+        for (uint32_t b = 0; b < j->n; b++, p += bits_bytes) {
+            VI w[8];
+
+            if (part == 0) {
+                UNROLL
+                for (int i = 0; i < bits_bytes; i += 64) __builtin_prefetch(p + PREFETCH_CODES + i);
+                __builtin_prefetch(h.group + PREFETCH_HEADS);
+            }
+            if (fresh) load_head(&h, l, part, min, &d, &dmin);
+            unpack(kind, w, p, lut);
+            next_group(&h, l, part, min, d, dmin, &dw, &mm);
+            UNROLL
+            for (int t = 0; t < tokens; t++) {
+                const uint64_t i = (unsigned)t * row + b;
+                const int8_t *x = q + i * PARE_QBLOCK;
+                VI idot = dot(vi_set32(j->corr[t][g16 ? 2 * b : b]), w, 4, x, cls);
+
+                if (!g16) idot = vi_add(idot, dot(vi_zero(), w + 4, 4, x + 16, cls));
+                acc[t] = add_group(acc[t], idot, dw, mm, min, dx[i], sx[g16 ? 2 * i : i]);
+            }
+            if (g16) {
+                next_group(&h, l, part, min, d, dmin, &dw, &mm);
+                UNROLL
+                for (int t = 0; t < tokens; t++) {
+                    const uint64_t i = (unsigned)t * row + b;
+                    const VI idot = dot(vi_set32(j->corr[t][2 * b + 1]), w + 4, 4, q + i * PARE_QBLOCK + 16, cls);
+
+                    acc[t] = add_group(acc[t], idot, dw, mm, min, dx[i], sx[2 * i + 1]);
+                }
+            }
+            fresh = h.left == 1;
+            end_block(&h, l);
+        }
+        UNROLL
+        for (int t = 0; t < tokens; t++) vf_store(j->y + (unsigned)t * j->ldy + part * LANES, vf_clean(acc[t]));
+    }
+}
+
+/* ---- dense: many tokens ---- */
+
+struct weight_tile {
+    uint8_t code[DENSE_BLOCKS][8][64];
+    float dw[2 * DENSE_BLOCKS][PARE_PANEL], mm[2 * DENSE_BLOCKS][PARE_PANEL];
+};
+struct act_tile {
+    int8_t q[TILE_TOKENS][DENSE_BLOCKS * PARE_QBLOCK];
+    float dx[TILE_TOKENS][DENSE_BLOCKS], sx[TILE_TOKENS][2 * DENSE_BLOCKS];
+    int32_t corr[TILE_TOKENS][2 * DENSE_BLOCKS];
+};
+struct dense {
+    const struct weight_tile *w;
+    const struct act_tile *x;
+    float *y;
+    uint64_t ldy;
+    uint32_t n;  /* blocks */
+    bool first;  /* no partial sums in y yet */
+};
+
+ALWAYS void dense(int cls, int g16, int min, int tokens, const struct dense *j)
+{
+    const struct act_tile *x = j->x;
+
+    for (int part = 0; part < PARTS; part++) {
+        VF acc[TILE_TOKENS];
+
+        UNROLL
+        for (int t = 0; t < tokens; t++) acc[t] = j->first ? vf_zero() : vf_load(j->y + (unsigned)t * j->ldy + part * LANES);
+        for (uint32_t b = 0; b < j->n; b++) {
+            const uint32_t g = g16 ? 2 * b : b;
+            const VF dw = vf_load(&j->w->dw[g][part * LANES]), mm = min ? vf_load(&j->w->mm[g][part * LANES]) : vf_zero();
+            VI w[8];
+
+            UNROLL
+            for (int i = 0; i < 8; i++) w[i] = vi_load(&j->w->code[b][i][part * VSTEP]);
+            UNROLL
+            for (int t = 0; t < tokens; t++) {
+                const int8_t *q = x->q[t] + b * PARE_QBLOCK;
+                VI idot = dot(vi_set32(x->corr[t][g]), w, 4, q, cls);
+
+                if (!g16) idot = vi_add(idot, dot(vi_zero(), w + 4, 4, q + 16, cls)); /* two short chains, not one of 40 cycles */
+                acc[t] = add_group(acc[t], idot, dw, mm, min, x->dx[t][b], x->sx[t][g]);
+            }
+            if (g16) {
+                const VF dw2 = vf_load(&j->w->dw[g + 1][part * LANES]), mm2 = min ? vf_load(&j->w->mm[g + 1][part * LANES]) : vf_zero();
+
+                UNROLL
+                for (int t = 0; t < tokens; t++)
+                    acc[t] = add_group(acc[t], dot(vi_set32(x->corr[t][g + 1]), w + 4, 4, x->q[t] + b * PARE_QBLOCK + 16, cls), dw2, mm2,
+                                       min, x->dx[t][b], x->sx[t][g + 1]);
+            }
+        }
+        UNROLL
+        for (int t = 0; t < tokens; t++) vf_store(j->y + (unsigned)t * j->ldy + part * LANES, vf_clean(acc[t]));
+    }
+}
+
+ALWAYS void unpack_blocks(int kind, struct weight_tile *w, const uint8_t *p, uint32_t n, const int8_t *table)
+{
+    const VI lut = vi_lut(table);
+
+    for (int part = 0; part < PARTS; part++)
+        for (uint32_t b = 0; b < n; b++) {
+            VI v[8];
+
+            unpack(kind, v, p + (uint64_t)b * (unsigned)code_bytes(kind) + part * VSTEP, lut);
+            UNROLL
+            for (int i = 0; i < 8; i++) vi_store(&w->code[b][i][part * VSTEP], v[i]);
+        }
+}
+
+static void unpack_scales(struct weight_tile *w, const struct pare_layout *l, const uint8_t *panel, uint32_t b0, uint32_t n)
+{
+    for (int part = 0; part < PARTS; part++) {
+        struct heads h = heads_at(l, panel, b0);
+
+        for (uint32_t b = 0; b < n; b++) {
+            VF d = vf_zero(), dmin = vf_zero(), dw = vf_zero(), mm = vf_zero();
+
+            load_head(&h, l, part, l->min, &d, &dmin);
+            for (uint32_t g = 0; g < l->gpb; g++) {
+                next_group(&h, l, part, l->min, d, dmin, &dw, &mm);
+                vf_store(&w->dw[b * l->gpb + g][part * LANES], dw);
+                if (l->min) vf_store(&w->mm[b * l->gpb + g][part * LANES], mm);
+            }
+            end_block(&h, l);
+        }
+    }
+}
+
+/* left: bytes that remain, a multiple of 32 */
+ALWAYS void copy_vector(int8_t *dst, const int8_t *src, uint32_t left)
+{
+    if (left >= VSTEP) vi_store(dst, vi_load(src));
+    else memcpy(dst, src, 32);
+}
+
+/* Tokens t0 .. t0 + n, blocks b0 .. b0 + n_block, laid side by side: in the rows of a matrix whose width is a power of two all
+ * tokens would fall into the same few lines of the cache. */
+static void load_acts(struct act_tile *x, const struct pare_qact *a, uint32_t gpb, int32_t bias, uint32_t t0, uint32_t n, uint32_t b0, uint32_t n_block)
+{
+    const uint64_t row = a->kp / PARE_QBLOCK;
+
+    for (uint32_t t = 0; t < n; t++) {
+        const uint64_t at = (t0 + t) * row + b0;
+
+        for (uint32_t i = 0; i < n_block * PARE_QBLOCK; i += VSTEP) copy_vector(x->q[t] + i, a->q + at * PARE_QBLOCK + i, n_block * PARE_QBLOCK - i);
+        memcpy(x->dx[t], a->d + at, n_block * sizeof(float));
+        corrections(x->corr[t], a, t0 + t, b0, n_block, gpb, bias);
+        if (gpb == 2) memcpy(x->sx[t], a->s16 + 2 * at, 2 * n_block * sizeof(float));
+        else memcpy(x->sx[t], a->s32 + at, n_block * sizeof(float));
+    }
+}
+
+/* ---- tables: one function for each shape of the inner loop ---- */
+
+typedef void (*direct_fn)(const struct direct *);
+typedef void (*dense_fn)(const struct dense *);
+typedef void (*unpack_fn)(struct weight_tile *, const uint8_t *, uint32_t, const int8_t *);
+
+/* The combinations (codes, group of 16, minima) that formats use; others take the dense way even for one token. */
+#define DIRECT_COMBOS(X)                                                                                               \
+    X(A2, 0, 0) X(A2, 1, 1) X(A3, 1, 0) X(A4, 0, 0) X(A4, 0, 1) X(A5, 0, 0) X(A5, 0, 1) X(A6, 0, 0) X(A6, 1, 0)        \
+    X(A8, 0, 0) X(L2, 0, 0) X(L2, 1, 0) X(L3, 0, 0) X(L3, 1, 0) X(L4, 0, 0)
+
+#define DIRECT_ONE(k, g, m, n) \
+    static void direct_##k##_##g##m##_##n(const struct direct *j) { direct(PARE_CODE_##k, g, m, n, j); }
+#define DIRECT_ALL(k, g, m) DIRECT_ONE(k, g, m, 1) DIRECT_ONE(k, g, m, 2) DIRECT_ONE(k, g, m, 3) DIRECT_ONE(k, g, m, 4)
+DIRECT_COMBOS(DIRECT_ALL)
+
+#define DIRECT_ROW(k, g, m)                                                                                            \
+    [PARE_CODE_##k][g][m] = { direct_##k##_##g##m##_1, direct_##k##_##g##m##_2, direct_##k##_##g##m##_3, direct_##k##_##g##m##_4 },
+static const direct_fn direct_table[PARE_CODE_COUNT][2][2][DIRECT_TOKENS] = { DIRECT_COMBOS(DIRECT_ROW) };
+
+#define DENSE_ONE(c, g, m, n) \
+    static void dense_##c##_##g##m##_##n(const struct dense *j) { dense(c, g, m, n, j); }
+#define DENSE_COMBOS(X, c) X(c, 0, 0) X(c, 0, 1) X(c, 1, 0) X(c, 1, 1)
+#ifdef PARE_CHECKED
+#undef DENSE_TILES
+#define DENSE_TILES(X, c, g, m) X(c, g, m, 1) X(c, g, m, 2) X(c, g, m, TILE_TOKENS)
+#endif
+#define DENSE_ALL(c, g, m) DENSE_TILES(DENSE_ONE, c, g, m)
+#define DENSE_CLASS(c) DENSE_COMBOS(DENSE_ALL, c)
+DENSE_CLASSES(DENSE_CLASS)
+
+#define DENSE_ENTRY(c, g, m, n) [n] = dense_##c##_##g##m##_##n,
+#define DENSE_ROW(c, g, m) [c][g][m] = { DENSE_TILES(DENSE_ENTRY, c, g, m) },
+#define DENSE_ROWS(c) DENSE_COMBOS(DENSE_ROW, c)
+static const dense_fn dense_table[CLASS_COUNT][2][2][TILE_TOKENS + 1] = { DENSE_CLASSES(DENSE_ROWS) };
+
+#define UNPACK_ONE(k)                                                                                                  \
+    static void unpack_##k(struct weight_tile *w, const uint8_t *p, uint32_t n, const int8_t *lut)                     \
+    {                                                                                                                  \
+        unpack_blocks(PARE_CODE_##k, w, p, n, lut);                                                                    \
+    }
+UNPACK_ONE(A2) UNPACK_ONE(A3) UNPACK_ONE(A4) UNPACK_ONE(A5) UNPACK_ONE(A6) UNPACK_ONE(A8) UNPACK_ONE(L2) UNPACK_ONE(L3) UNPACK_ONE(L4)
+static const unpack_fn unpack_table[PARE_CODE_COUNT] = {
+    unpack_A2, unpack_A3, unpack_A4, unpack_A5, unpack_A6, unpack_A8, unpack_L2, unpack_L3, unpack_L4,
+};
+
+/* ---- a matrix ---- */
+
+/* What a call works on. Outputs of a panel that is not whole go through a buffer, so that kernels always have 16 rows. */
+struct pass {
+    float *y;
+    uint64_t ldy;
+    const struct pare_packed *w;
+    const struct pare_qact *a;
+    struct pare_layout l;
+    int32_t bias;
+    int8_t lut[16]; /* as the tier's dot wants table values */
+};
+
+static uint32_t panel_rows(const struct pass *s, uint32_t panel)
+{
+    uint64_t left = s->w->rows - (uint64_t)panel * PARE_PANEL;
+
+    return left < PARE_PANEL ? (uint32_t)left : PARE_PANEL;
+}
+
+static void copy_rows(float *dst, uint64_t ldd, const float *src, uint64_t lds, uint32_t rows, uint32_t n)
+{
+    for (uint32_t t = 0; t < n; t++) memcpy(dst + t * ldd, src + t * lds, rows * sizeof(float));
+}
+
+/* Tokens t0 .. t0 + n of one panel; corr is that of token t0. */
+static void direct_turn(const struct pass *s, struct direct *j, uint32_t panel, uint32_t n)
+{
+    const direct_fn fn = direct_table[s->l.kind][s->l.gpb - 1][s->l.min][n - 1];
+    float *y = s->y + j->t0 * s->ldy + (uint64_t)panel * PARE_PANEL, part[DIRECT_TOKENS][PARE_PANEL];
+    const uint32_t rows = panel_rows(s, panel);
+    const bool whole = rows == PARE_PANEL;
+
+    j->y = whole ? y : part[0];
+    j->ldy = whole ? s->ldy : PARE_PANEL;
+    if (!whole && j->b0 != 0) copy_rows(part[0], PARE_PANEL, y, s->ldy, rows, n);
+    fn(j);
+    if (!whole) copy_rows(y, s->ldy, part[0], PARE_PANEL, rows, n);
+}
+
+static void run_direct(const struct pass *s, uint32_t p0, uint32_t p1, uint32_t t0, uint32_t t1)
+{
+    int32_t corr[DIRECT_MAX][2 * DIRECT_BLOCKS];
+    struct direct j = { .l = &s->l, .a = s->a, .lut = s->lut };
+
+    for (j.b0 = 0; j.b0 < s->l.n_block; j.b0 += DIRECT_BLOCKS) {
+        j.n = s->l.n_block - j.b0 < DIRECT_BLOCKS ? s->l.n_block - j.b0 : DIRECT_BLOCKS;
+        for (uint32_t t = t0; t < t1; t++) corrections(corr[t - t0], s->a, t, j.b0, j.n, s->l.gpb, s->bias);
+        for (uint32_t p = p0; p < p1; p++) {
+            j.panel = s->w->data + p * s->w->panel_bytes;
+            for (j.t0 = t0; j.t0 < t1; j.t0 += DIRECT_TOKENS) {
+                j.corr = corr + (j.t0 - t0);
+                direct_turn(s, &j, p, t1 - j.t0 < DIRECT_TOKENS ? t1 - j.t0 : DIRECT_TOKENS);
+            }
+        }
+    }
+}
+
+/* One tile of activations over the unpacked panels. */
+static void run_tile(const struct pass *s, struct dense *j, const struct weight_tile *w, uint32_t p0, uint32_t n_panel, uint32_t t0, uint32_t n)
+{
+    const dense_fn fn = dense_table[code_class(s->l.kind)][s->l.gpb - 1][s->l.min][n];
+    float part[TILE_TOKENS][PARE_PANEL];
+
+    for (uint32_t i = 0; i < n_panel; i++) {
+        float *y = s->y + t0 * s->ldy + (uint64_t)(p0 + i) * PARE_PANEL;
+        uint32_t rows = panel_rows(s, p0 + i);
+        bool whole = rows == PARE_PANEL;
+
+        j->w = w + i;
+        j->y = whole ? y : part[0];
+        j->ldy = whole ? s->ldy : PARE_PANEL;
+        if (!whole && !j->first) copy_rows(part[0], PARE_PANEL, y, s->ldy, rows, n);
+        fn(j);
+        if (!whole) copy_rows(y, s->ldy, part[0], PARE_PANEL, rows, n);
+    }
+}
+
+/* The greatest tile that a kernel exists for. */
+static uint32_t tile_for(uint32_t left)
+{
+    while (left > 1 && (left > TILE_TOKENS || dense_table[0][0][0][left] == NULL)) left = left > TILE_TOKENS ? TILE_TOKENS : left - 1;
+    return left;
+}
+
+static void run_dense(const struct pass *s, uint32_t p0, uint32_t p1, uint32_t t0, uint32_t t1)
+{
+    struct weight_tile w[DENSE_PANELS] __attribute__((aligned(64)));
+    struct act_tile x __attribute__((aligned(64)));
+    struct dense j = { .x = &x };
+
+    for (uint32_t n_panel; p0 < p1; p0 += n_panel) {
+        n_panel = p1 - p0 < DENSE_PANELS ? p1 - p0 : DENSE_PANELS;
+        for (uint32_t b = 0; b < s->l.n_block; b += DENSE_BLOCKS) {
+            j.first = b == 0;
+            j.n = s->l.n_block - b < DENSE_BLOCKS ? s->l.n_block - b : DENSE_BLOCKS;
+            for (uint32_t i = 0; i < n_panel; i++) {
+                const uint8_t *panel = s->w->data + (p0 + i) * s->w->panel_bytes;
+
+                unpack_table[s->l.kind](&w[i], panel + s->l.codes_at + (uint64_t)b * s->l.block_bytes, j.n, s->lut);
+                unpack_scales(&w[i], &s->l, panel, b, j.n);
+            }
+            for (uint32_t t = t0, n; t < t1; t += n) {
+                n = tile_for(t1 - t);
+                load_acts(&x, s->a, s->l.gpb, s->bias, t, n, b, j.n);
+                run_tile(s, &j, w, p0, n_panel, t, n);
+            }
+        }
+    }
+}
+
+static void gemm(float *y, uint64_t ldy, const struct pare_packed *w, const struct pare_qact *a, uint32_t p0, uint32_t p1,
+                 uint32_t t0, uint32_t t1)
+{
+    struct pass s = { .y = y, .ldy = ldy, .w = w, .a = a };
+    const struct pare_pack_traits *p = &w->type->pack;
+
+    if (!pare_layout_of(&s.l, w->type, w->cols)) return; /* pare_packed_shape refused it already */
+    if (s.l.n_block == 0) {
+        for (uint32_t t = t0; t < t1; t++)
+            for (uint64_t r = (uint64_t)p0 * PARE_PANEL; r < (uint64_t)p1 * PARE_PANEL && r < w->rows; r++) y[t * ldy + r] = 0;
+        return;
+    }
+    s.bias = code_bias(s.l.kind, p->offset);
+    if (p->lut != NULL)
+        for (int i = 0; i < 1 << p->bits; i++) s.lut[i] = code_lut(p->lut[i]);
+    if (t1 <= t0) return;
+    if (t1 - t0 <= DIRECT_MAX && direct_table[s.l.kind][s.l.gpb - 1][s.l.min][0] != NULL)
+        run_direct(&s, p0, p1, t0, t1);
+    else
+        run_dense(&s, p0, p1, t0, t1);
+}
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/kernel/x86/gemmq_vnni.c: quantized products with AVX-512 VNNI. vpdpbusd multiplies four unsigned codes by four signed
+ * activations and adds them to a 32-bit lane, exact for all codes. What codes are too large by (their offset, or 128 for
+ * table values) is taken off before: the accumulator starts at minus that times the activations' sum. */
+#include "kernel/x86/gemmq_zmm.h"
+#include "tensor/dtype_list.h"
+
+enum { CLASS_ANY, CLASS_COUNT };
+#define TILE_TOKENS 16
+#define DENSE_CLASSES(X) X(CLASS_ANY)
+#define DENSE_TILES(X, c, g, m) X(c, g, m, 1) X(c, g, m, 2) X(c, g, m, 3) X(c, g, m, 4) X(c, g, m, 6) X(c, g, m, 8) X(c, g, m, 16)
+
+VIN int code_class(int kind) { return (void)kind, CLASS_ANY; }
+VIN int32_t code_bias(int kind, int offset) { return kind >= PARE_CODE_L2 ? -128 : offset; }
+VIN int8_t code_lut(int8_t v) { return (int8_t)(v ^ -128); }
+VIN VI vi_byte(VI v) { return v; }
+VIN int code_bytes(int kind) { return kind == PARE_CODE_A8 ? 512 : kind >= PARE_CODE_L2 ? 128 + 64 * (kind - PARE_CODE_L2) : 128 + 64 * kind; }
+
+VIN VI dot(VI acc, const VI *w, int n, const int8_t *x, int cls)
+{
+    (void)cls;
+#pragma GCC unroll 8
+    for (int i = 0; i < n; i++) acc = _mm512_dpbusd_epi32(acc, w[i], vi_acts(x + 4 * i));
+    return acc;
+}
+
+#include "kernel/x86/gemmq_tile.h"
+
+static const char *describe(enum pare_type t)
+{
+    static const char *const names[PARE_TYPE_COUNT] = PARE_GEMMQ_NAMES(vnni);
+
+    return (unsigned)t < PARE_TYPE_COUNT && (pare_dtype_of(t)->caps & PARE_DT_QUANT) ? names[t] : NULL;
+}
+
+const struct pare_gemmq pare_gemmq_vnni = {
+    .tier = 3, .quantize = quantize, .gemm = gemm, .token_tile = 64, .describe = describe,
+};
