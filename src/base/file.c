@@ -57,6 +57,7 @@ int pare_map_check(const struct pare_map *m, struct pare_diag *diag)
 {
     struct stat st;
 
+    if (m->fd < 0) return PARE_OK; /* no file: weights made in memory */
     if (fstat(m->fd, &st) == 0 && (uint64_t)st.st_size >= m->size) return PARE_OK;
     pare_diag_file(diag, m->path);
     PARE_FAIL(diag, PARE_E_TRUNCATED, "the file became shorter while it was in use");

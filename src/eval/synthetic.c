@@ -117,13 +117,18 @@ int pare_synthetic_create(struct pare_checkpoint **out, const char *shape, const
     if (c == NULL) return PARE_NOMEM(diag);
     c->format = &format;
     c->tensors = pare_zalloc(n, sizeof *c->tensors);
+    c->maps = pare_zalloc(1, sizeof *c->maps); /* one file that is none, for those who ask where a tensor lies */
+    if (c->maps != NULL) {
+        c->maps[0].fd = -1;
+        c->n_maps = 1;
+    }
     pv = c->priv = pare_zalloc(1, sizeof *pv);
     c->path = pare_strdup("(synthetic)");
     if (pv != NULL) {
         pv->pool = pare_zalloc(n, sizeof *pv->pool);
         pv->names = pare_zalloc(n, sizeof *pv->names);
     }
-    rc = c->tensors == NULL || pv == NULL || c->path == NULL || pv->pool == NULL || pv->names == NULL ? PARE_NOMEM(diag) : PARE_OK;
+    rc = c->tensors == NULL || c->maps == NULL || pv == NULL || c->path == NULL || pv->pool == NULL || pv->names == NULL ? PARE_NOMEM(diag) : PARE_OK;
     c->config = json_pack("{s:s,s:[s],s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:b,s:s}", "model_type", "llama", "architectures",
                           "LlamaForCausalLM", "vocab_size", (int)s->vocab, "hidden_size", (int)s->embd, "num_hidden_layers",
                           (int)s->layers, "num_attention_heads", (int)s->heads, "num_key_value_heads", (int)s->heads_kv, "head_dim",

@@ -208,6 +208,10 @@ int pare_checkpoint_index(struct pare_checkpoint *c, struct pare_diag *diag)
 {
     struct pare_ckpt_index *ix = c->index;
 
+    if (ix == NULL) { /* a checkpoint that was made in memory */
+        ix = c->index = pare_zalloc(1, sizeof *ix);
+        if (ix == NULL) return PARE_NOMEM(diag);
+    }
     pare_names_free(&ix->tensors);
     for (uint64_t i = 0; i < c->n_tensors; i++) {
         const struct pare_tensor *t = &c->tensors[i];

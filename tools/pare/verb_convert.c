@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <pare/fit.h>
+#include <stdio.h>
+
+#include "out.h"
+#include "table.h"
+
+static void print_people(const json_t *v)
+{
+    char          size[32], name[512];
+    const json_t *kept = json_object_get(v, "kept");
+    json_t       *e;
+    size_t        i;
+
+    printf("%s: %s\n", pare_cli_clean(pare_cli_string(v, "output"), 0, name, sizeof name),
+           pare_cli_bytes(pare_cli_number(v, "bytes"), size));
+    if (json_array_size(kept) == 0) return;
+    printf("kept as they were, for their width does not suit the type:\n");
+    json_array_foreach(kept, i, e) printf("  %s\n", pare_cli_value_text(e, 0, name, sizeof name));
+}
+
+int pare_verb_convert(const struct pare_cli *c)
+{
+    struct pare_job *job = NULL;
+    struct pare_diag diag = { 0 };
+    char            *doc = NULL;
+    json_t          *v;
+    int              rc;
+
+    if (!PARE_HAS(c, out)) return pare_cli_usage(c->verb->name, "-o is missing: the file to write");
+    if (!PARE_HAS(c, convert_type)) return pare_cli_usage(c->verb->name, "--type is missing: a type such as q8_0 or f16, or keep");
+    if ((rc = pare_cli_job(c, &job)) != 0) return rc;
+    if (pare_convert(c->arg[0], PARE_TEXT(c, out), PARE_TEXT(c, convert_type), PARE_FLAG(c, resume), &doc, job, &diag) < 0) {
+        rc = pare_cli_fail(c, &diag);
+    } else if (PARE_FLAG(c, json)) {
+        rc = pare_cli_json(doc);
+    } else if ((v = pare_cli_parse_json(doc)) == NULL) {
+        rc = 4;
+    } else {
+        pare_cli_progress_clear();
+        print_people(v);
+        json_decref(v);
+        rc = pare_cli_flush();
+    }
+    pare_cli_job_end(&job);
+    return rc;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <pare/eval.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "out.h"
+
+/* "name  value ± error  (remark)"; nothing when the document has no such member. */
+static void line(const json_t *v, const char *name, const char *key, const char *se, const char *fmt, const char *remark)
+{
+    if (!pare_cli_present(v, key)) return;
+    printf("%-26s ", name);
+    printf(fmt, pare_cli_number(v, key));
+    if (se != NULL && pare_cli_present(v, se)) {
+        fputs(" \xc2\xb1 ", stdout);
+        printf(fmt, pare_cli_number(v, se));
+    }
+    printf("%s%s\n", *remark ? "  " : "", remark);
+}
+
+static void print_people(const json_t *v)
+{
+    line(v, "tokens scored", "tokens", NULL, "%.0f", "");
+    line(v, "perplexity", "ppl", "ppl_se", "%.4f", "");
+    line(v, "perplexity of the base", "ppl_base", "ppl_base_se", "%.4f", "");
+    line(v, "log of their ratio", "ln_ppl_ratio", "ln_ppl_ratio_se", "%.6f", "");
+    line(v, "mean divergence", "kld_mean", "kld_se", "%.6f", "nats a token");
+    line(v, "99.9 % of tokens below", "kld_p999", "kld_p999_se", "%.5f", "nats");
+    line(v, "largest divergence", "kld_max", NULL, "%.5f", "nats");
+    line(v, "same best token", "top1", "top1_se", "%.4f", "");
+    line(v, "accuracy", "accuracy", "accuracy_se", "%.4f", "");
+}
+
+int pare_verb_eval(const struct pare_cli *c)
+{
+    struct pare_eval_settings s;
+    struct pare_job          *job = NULL;
+    struct pare_diag          diag = { 0 };
+    char                     *doc = NULL;
+    json_t                   *v;
+    int                       rc;
+
+    pare_eval_settings_default(&s);
+    s.text = PARE_TEXT(c, eval_text);
+    s.base = PARE_TEXT(c, base);
+    if (PARE_HAS(c, eval_ctx)) s.ctx = (uint32_t)c->v[PARE_OPT_eval_ctx].integer;
+    if (PARE_HAS(c, chunks)) s.chunks = (uint32_t)c->v[PARE_OPT_chunks].integer;
+    if (PARE_HAS(c, skip_chunks)) s.skip_chunks = (uint32_t)c->v[PARE_OPT_skip_chunks].integer;
+    s.bos = PARE_FLAG(c, bos);
+    s.score_half = PARE_HAS(c, score) && strcmp(PARE_TEXT(c, score), "half") == 0;
+    s.f32_activations = PARE_HAS(c, activations) && strcmp(PARE_TEXT(c, activations), "f32") == 0;
+    s.kv = PARE_TEXT(c, kv);
+    if ((rc = pare_cli_job(c, &job)) != 0) return rc;
+    if (pare_eval(c->arg[0], &s, &doc, job, &diag) < 0) {
+        rc = pare_cli_fail(c, &diag);
+    } else if (PARE_FLAG(c, json)) {
+        rc = pare_cli_json(doc);
+    } else if ((v = pare_cli_parse_json(doc)) == NULL) {
+        rc = 4;
+    } else {
+        pare_cli_progress_clear();
+        print_people(v);
+        json_decref(v);
+        rc = pare_cli_flush();
+    }
+    pare_cli_job_end(&job);
+    return rc;
+}
