@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # pare: `make` builds, `make demo` shows the main job, `make test` runs all tests. Everything lands under $(BUILD).
 BUILD   ?= build
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 OPT     ?= -O2
 WERROR  ?= -Werror
 SAN     ?=
@@ -26,8 +28,19 @@ isa_flags = $(if $(filter %_avx2.c,$1),-mavx2 -mfma -mf16c) \
             $(if $(filter %_avx512.c,$1),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512) \
             $(if $(filter %_vnni.c,$1),-mavx512vnni -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512)
 
-.PHONY: all demo test clean deps lib
-all: $(BUILD)/pare $(BUILD)/libpare.so
+.PHONY: all build demo test clean deps lib
+# The packages come first; what follows is a make of its own, because pkg-config is asked when the file is read.
+all:
+	@sh mk/deps.sh build
+	@$(MAKE) --no-print-directory -j$$(nproc) build
+build: $(BUILD)/pare $(BUILD)/libpare.so
+
+demo: all
+	@sh mk/demo.sh $(BUILD)
+
+test:
+	@sh mk/deps.sh test
+	@sh tests/run.sh $(BUILD)
 
 lib: $(BUILD)/libpare.a
 

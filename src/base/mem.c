@@ -2,6 +2,10 @@
 #define _GNU_SOURCE
 #include "base/mem.h"
 
+#include <stddef.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +15,13 @@
 static _Atomic uint64_t fail_in;  /* 0: off */
 static _Atomic uint64_t live, total;
 static _Thread_local const char *guard;
+
+void pare_mem_trim(void)
+{
+#if defined(__GLIBC__)
+    (void)malloc_trim(0);
+#endif
+}
 
 void pare_mem_fail_after(uint64_t n) { atomic_store(&fail_in, n); }
 uint64_t pare_mem_live(void) { return atomic_load(&live); }

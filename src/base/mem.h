@@ -27,6 +27,9 @@ void pare_aligned_free(void *p);
 char *pare_strdup(const char *s);
 char *pare_strndup(const char *s, size_t n);
 
+/* Gives freed memory back to the system where the C library keeps it: after parsing large documents. */
+void pare_mem_trim(void);
+
 /* Test hooks: fail the nth allocation from now (1 = next), 0 = never; count of live blocks; fatal guard. */
 void pare_mem_fail_after(uint64_t n);
 uint64_t pare_mem_live(void);

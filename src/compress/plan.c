@@ -60,6 +60,7 @@ static int read_hex(const json_t *o, const char *key, uint64_t *out, struct pare
 static int read_entry(const json_t *e, uint64_t i, struct pare_targets *ts, uint32_t *pick, bool *done, struct pare_diag *diag)
 {
     const char *name, *type;
+    double      loss;
     uint32_t    t, c;
 
     PARE_FAIL_IF(diag, !json_is_object(e), PARE_E_CORRUPT, "entry %llu of \"plan\" is not an object", (unsigned long long)i);
@@ -71,8 +72,13 @@ static int read_entry(const json_t *e, uint64_t i, struct pare_targets *ts, uint
     PARE_FAIL_IF(diag, done[t], PARE_E_CORRUPT, "the plan names this tensor twice");
     for (c = 0; c < ts->t[t].n_cand && strcmp(ts->t[t].cand[c].type->name, type) != 0; c++) {}
     PARE_FAIL_IF(diag, c == ts->t[t].n_cand, PARE_E_CORRUPT, "the plan wants type \"%.40s\", which this tensor cannot have", type);
+    PARE_FORWARD(pare_json_real(e, "loss", 0, &loss, diag));
+    PARE_FAIL_IF(diag, !(loss >= 0), PARE_E_CORRUPT, "the plan gives this tensor a negative loss");
+    ts->t[t].cand[c].loss = loss; /* nothing measures it on replay, and the stored plan must come out as it went in */
     done[t] = true;
     pick[t] = c;
+    /* The plan is stored in the output: what it says of the loss travels along, or a replay would not give the same bytes. */
+    PARE_FORWARD(pare_json_real(e, "loss", 0, &ts->t[t].cand[c].loss, diag));
     if (diag != NULL) diag->where[0] = '\0';
     return PARE_OK;
 }

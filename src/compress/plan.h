@@ -18,7 +18,7 @@ struct pare_plan_source {
 /* The document of pick[] (candidate of each target). budgets may be NULL, else an object that is stored as it is. */
 json_t *pare_plan_make(const struct pare_targets *ts, const uint32_t *pick, const struct pare_plan_source *src, json_t *budgets);
 /* Reads a plan: fills pick. Every target must be named once, with a type that is among its candidates; foreign names are errors.
- * src is filled; 0 where the plan says nothing. */
+ * src is filled; 0 where the plan says nothing. The losses that the plan tells go into the picked candidates. */
 int pare_plan_read(const json_t *plan, struct pare_targets *ts, uint32_t *pick, struct pare_plan_source *src, struct pare_diag *diag);
 
 /* Hash of a checkpoint's names, shapes, types and the first bytes of each tensor: tells two originals apart without reading them

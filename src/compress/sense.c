@@ -299,7 +299,12 @@ int pare_sense(struct pare_targets *ts, struct pare_walk *w, const struct pare_w
     struct sense s = { ts, w, win, NULL, NULL, NULL, 1, (uint64_t)win->n * win->len, info->n_embd };
     int          rc;
 
-    s.max_variants = (uint32_t)(max_rows / s.rows > 16 ? 16 : max_rows / s.rows);
+    for (uint32_t u = 1; u + 1 < info->n_units; u++) { /* no more blocks than a unit has targets */
+        struct pare_target *t[64];
+        uint32_t            n = targets_of_unit(ts, u, t, 64);
+        if (n > s.max_variants) s.max_variants = n;
+    }
+    if (s.max_variants > max_rows / s.rows) s.max_variants = (uint32_t)(max_rows / s.rows);
     if (s.max_variants < 1) s.max_variants = 1;
     s.base = pare_aligned(s.rows * s.d * sizeof(float));
     s.last = pare_aligned(s.rows * s.d * sizeof(float));

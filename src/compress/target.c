@@ -38,7 +38,7 @@ static void add_slot(struct pare_targets *ts, uint32_t unit, struct pare_slot *s
         *t = (struct pare_target){ .name = s->name, .unit = unit, .slot = s, .rows = s->rows, .cols = s->cols };
         ts->params += s->rows * s->cols;
     }
-    if (s->is_embedding) t->table = s;
+    if (s->is_embedding && t->table == NULL) t->table = s; /* the EMBED unit's slot comes first; a tied head looks nothing up */
     if (s->is_linear && s->lin != NULL) {
         t->multiplied = true;
         t->unit = unit;

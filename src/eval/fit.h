@@ -28,7 +28,8 @@ struct pare_fit {
     struct pare_targets    ts;
     uint32_t              *pick;
     uint64_t               rest_bytes; /* of tensors that are not chosen for */
-    uint64_t               work_ram;   /* what this process may use */
+    uint64_t               work_ram;   /* what this process may use, 0: no limit asked for */
+    uint64_t               base_rss;   /* resident after opening, before any window */
     uint32_t               ctx;        /* window of calibration and proof */
     uint32_t               run_ctx;    /* context of the ram budget */
     struct pare_windows    calib, sense, tries;
@@ -53,6 +54,10 @@ struct pare_fit {
 
 /* Chooses windows so that memory and time stay in bounds; reads texts. */
 int pare_fit_texts(struct pare_fit *f, struct pare_diag *diag);
+/* Peak memory of fit itself, bytes; kept, or refused before anything is read, when --work-ram is given. */
+uint64_t pare_fit_forecast(const struct pare_fit *f);
+/* PARE_E_BUDGET when a budget is below what any plan reaches, or the work memory below what fit needs. */
+int pare_fit_possible(const struct pare_fit *f, struct pare_diag *diag);
 /* Fills pick, predicted values and the curve. */
 int pare_fit_search(struct pare_fit *f, struct pare_diag *diag);
 /* Reads f->s->plan into pick and observes what its encoding needs. */

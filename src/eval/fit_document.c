@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/job.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "eval/fit.h"
@@ -120,6 +121,8 @@ json_t *pare_fit_document(const struct pare_fit *f, double seconds)
     json_object_set_new(doc, "predicted", predicted(f));
     if (f->proved) json_object_set_new(doc, "measured", measured(f));
     json_object_set_new(doc, "output", f->s->plan_only ? json_null() : json_string(f->s->out));
+    set_int(doc, "fit_peak_forecast", pare_fit_forecast(f));
+    set_int(doc, "fit_peak_rss", pare_peak_rss());
     set_real(doc, "seconds", seconds);
     set_int(doc, "seed", f->s->seed);
     json_object_set_new(doc, "original", original(f));

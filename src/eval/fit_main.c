@@ -17,7 +17,7 @@ static int check(const struct pare_fit_settings *s, struct pare_diag *diag)
 {
     bool budget = s->size != 0 || s->bpw != 0 || s->ram != 0 || s->loss != 0 || s->decode_tps != 0 || s->prefill_tps != 0;
 
-    PARE_FAIL_IF(diag, s->out == NULL, PARE_E_USAGE, "no output: give -o OUT.gguf");
+    PARE_FAIL_IF(diag, s->out == NULL && !s->plan_only, PARE_E_USAGE, "no output: give -o OUT.gguf");
     PARE_FAIL_IF(diag, !budget && s->plan == NULL, PARE_E_USAGE,
                  "no budget: give one of --size, --bpw, --ram, --loss, --decode, --prefill, or --plan");
     PARE_FAIL_IF(diag, !(s->bpw >= 0) || !(s->loss >= 0) || !(s->decode_tps >= 0) || !(s->prefill_tps >= 0), PARE_E_USAGE,
@@ -33,7 +33,7 @@ static int begin(struct pare_fit *f, struct pare_diag *diag)
     PARE_FORWARD(pare_opened_open(&f->o, f->path, &os, f->job, diag));
     for (uint32_t i = 0; i < f->o.ckpt->n_maps; i++) {
         f->in_bytes += f->o.ckpt->maps[i].size;
-        if (!pare_same_file(f->o.ckpt->maps[i].path, f->s->out)) continue;
+        if (f->s->out == NULL || !pare_same_file(f->o.ckpt->maps[i].path, f->s->out)) continue;
         pare_diag_file(diag, f->s->out);
         PARE_FAIL(diag, PARE_E_USAGE, "the output is one of the input files");
     }
@@ -46,7 +46,15 @@ static int begin(struct pare_fit *f, struct pare_diag *diag)
     f->work_ram = f->s->work_ram;
     f->run_ctx = f->s->ctx != 0 ? f->s->ctx : 2048;
     if (f->run_ctx > pare_model_info_of(f->o.model)->max_ctx) f->run_ctx = pare_model_info_of(f->o.model)->max_ctx;
-    return pare_fit_texts(f, diag);
+    f->base_rss = pare_current_rss();
+    PARE_FORWARD(pare_fit_texts(f, diag));
+    PARE_FORWARD(pare_fit_possible(f, diag));
+    {
+        char note[80];
+        snprintf(note, sizeof note, "peak memory forecast %.1f MB", (double)pare_fit_forecast(f) / 1e6);
+        pare_job_progress(f->job, "begin", 0, note);
+    }
+    return PARE_OK;
 }
 
 static int rewrite(struct pare_fit *f, struct pare_diag *diag)

@@ -17,8 +17,8 @@
 #include "eval/texts.h"
 
 #define WINDOW 512
-#define SENSE_WINDOW 128
-#define TRY_WINDOW 256
+#define SENSE_WINDOW 64
+#define TRY_WINDOW 128 /* many short windows sample a mixed text better than few long ones; the divergence hardly depends on the length */
 
 /* How many tokens a budget of multiply-adds allows, between bounds, in whole windows. */
 static uint32_t tokens_for(const struct pare_fit *f, double madds, uint64_t min, uint64_t max)
@@ -62,9 +62,9 @@ int pare_fit_texts(struct pare_fit *f, struct pare_diag *diag)
     if (rc == PARE_OK)
         rc = windows(f, &f->calib, text, n, WINDOW, least_of(tokens_for(f, 1.3e12, 4096, 16384), rows_within(f, 0.25)), diag);
     if (rc == PARE_OK)
-        rc = windows(f, &f->sense, text, n, SENSE_WINDOW, least_of(tokens_for(f, 3.5e10, 256, 1024), rows_within(f, 0.04)), diag);
+        rc = windows(f, &f->sense, text, n, SENSE_WINDOW, least_of(tokens_for(f, 5e10, 256, 1024), rows_within(f, 0.04)), diag);
     if (rc == PARE_OK)
-        rc = windows(f, &f->tries, text, n, TRY_WINDOW, least_of(tokens_for(f, 3e11, 512, 4096), rows_within(f, 0.1)), diag);
+        rc = windows(f, &f->tries, text, n, TRY_WINDOW, least_of(tokens_for(f, 3e11, 512, 8192), rows_within(f, 0.1)), diag);
     pare_free(data);
     if (rc < 0) return rc;
     f->source.windows = f->calib.n;
@@ -85,6 +85,49 @@ uint64_t pare_fit_run_bytes(const struct pare_fit *f, uint64_t resident)
            (uint64_t)info->n_vocab * 4 * 3 + /* logits and the sampler's copies */
            (uint64_t)info->n_vocab * 160 +   /* tokenizer: pieces, hashes, merges; measured over the public vocabularies */
            (6u << 20);                       /* the program, its libraries, stacks */
+}
+
+static uint64_t most(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
+/*
+ * Peak memory of fit itself, phase by phase, from the sizes that the phases then allocate. What is resident now (program, tokenizer,
+ * names) stays throughout. Mapped weights count while a unit is worked on.
+ */
+uint64_t pare_fit_forecast(const struct pare_fit *f)
+{
+    const struct pare_model_info *info = pare_model_info_of(f->o.model);
+    uint64_t d = info->n_embd * 4ull, layer = 0, head = 0, coded = 0, packed = 0, targets = 0, peak;
+    uint64_t sense = (uint64_t)f->sense.n * f->sense.len * d, tries = (uint64_t)f->tries.n * f->tries.len * d;
+    uint64_t calib = (uint64_t)f->calib.n * f->calib.len * d, logits = (2ull * PARE_LOGIT_ROWS + 1) * info->n_vocab * 4;
+    uint64_t variants = 1, proof = 2 * most((uint64_t)(f->work_ram == 0 ? 4096 : f->work_ram / 8 / (d + 1)) * d, 512 * d);
+
+    for (uint32_t u = 1; u + 1 < info->n_units; u++) {
+        uint64_t sum = 0, n = 0;
+        for (uint32_t i = 0; i < f->ts.n; i++) {
+            if (f->ts.t[i].unit != u) continue;
+            sum += f->ts.t[i].slot->weight.rows * f->ts.t[i].slot->weight.row_bytes;
+            n++;
+        }
+        layer = most(layer, sum + pare_unit_bytes(f->o.model, u));
+        variants = most(variants, n);
+    }
+    for (uint32_t i = 0; i < f->ts.n; i++) {
+        const struct pare_target *t = &f->ts.t[i];
+        targets += t->cols * 12; /* sums and importance */
+        if (t->unit + 1 < info->n_units && t->table == NULL) continue;
+        head = most(head, t->slot->weight.data == NULL || t->slot->order != PARE_ROWS_PLAIN ? t->rows * t->cols * 4 : 8u << 20);
+        for (uint32_t c = 0; c < t->n_cand; c++) {
+            if (!(t->cand[c].type->caps & PARE_DT_QUANT)) continue;
+            coded = most(coded, t->cand[c].bytes);
+            packed = most(packed, t->cand[c].resident);
+        }
+    }
+    if (f->s->work_ram != 0 && variants * sense > f->work_ram / 5) variants = most(1, f->work_ram / 5 / (sense + 1));
+    peak = most(calib + most(layer, head), sense * (2 + variants) + most(layer + layer / 4, head + coded / 2 + logits));
+    peak = most(peak, 2 * tries + most(2 * layer, head + coded + packed + logits));
+    peak = most(peak, proof + most(2 * layer, head + packed + logits));
+    return f->base_rss + targets + peak + 2 * pare_walk_bytes(f->o.model, f->o.walk.len, PARE_F32, pare_job_threads(f->job)) +
+           (4u << 20); /* stacks, heap between the blocks */
 }
 
 /* --- solving ------------------------------------------------------------------------------------------------------------ */
@@ -300,6 +343,37 @@ static int finish(struct pare_fit *f, struct pare_diag *diag)
     return file_size(f, &f->predicted_bytes, diag);
 }
 
+/* What no plan can go below is known before anything is observed. */
+int pare_fit_possible(const struct pare_fit *f, struct pare_diag *diag)
+{
+    uint64_t bytes = f->rest_bytes, resident = 0;
+    double   bpw;
+
+    for (uint32_t i = 0; i < f->ts.n; i++) {
+        const struct pare_target *t = &f->ts.t[i];
+        uint64_t b = UINT64_MAX, r = UINT64_MAX;
+        for (uint32_t c = 0; c < t->n_cand; c++) {
+            if (t->cand[c].bytes < b) b = t->cand[c].bytes;
+            if (t->cand[c].resident < r) r = t->cand[c].resident;
+        }
+        bytes += b;
+        resident += r;
+    }
+    bpw = 8.0 * (double)bytes / (double)f->ts.params;
+    PARE_FAIL_IF(diag, f->s->size != 0 && f->s->size < bytes, PARE_E_BUDGET,
+                 "the size budget of %llu bytes cannot be reached: the least possible is %llu bytes of tensor data (%.3f bits a weight)",
+                 (unsigned long long)f->s->size, (unsigned long long)bytes, bpw);
+    PARE_FAIL_IF(diag, f->s->bpw > 0 && f->s->bpw < bpw, PARE_E_BUDGET,
+                 "the budget of %g bits a weight cannot be reached: the least possible is %.4f", f->s->bpw, bpw);
+    PARE_FAIL_IF(diag, f->s->ram != 0 && f->s->ram < pare_fit_run_bytes(f, resident), PARE_E_BUDGET,
+                 "the ram budget of %llu bytes cannot be reached: a run needs at least %llu at a context of %u",
+                 (unsigned long long)f->s->ram, (unsigned long long)pare_fit_run_bytes(f, resident), f->run_ctx);
+    PARE_FAIL_IF(diag, f->s->work_ram != 0 && pare_fit_forecast(f) > f->s->work_ram, PARE_E_BUDGET,
+                 "fit would need %llu bytes of memory, --work-ram allows %llu", (unsigned long long)pare_fit_forecast(f),
+                 (unsigned long long)f->s->work_ram);
+    return PARE_OK;
+}
+
 int pare_fit_search(struct pare_fit *f, struct pare_diag *diag)
 {
     const struct pare_fit_settings *s = f->s;
@@ -355,6 +429,7 @@ int pare_fit_replay(struct pare_fit *f, struct pare_diag *diag)
         PARE_FAIL(diag, PARE_E_USAGE, "the plan was made for another original; give --bpw or --size to search anew");
     if (src.text_hash != 0 && src.text_hash != f->source.text_hash)
         PARE_FAIL(diag, PARE_E_USAGE, "the plan was made with other calibration text or --work-ram; give the same to get the same bytes");
+    if (src.seed != 0) f->source.seed = src.seed; /* stored in the file: replaying gives the bytes of the first run */
     PARE_FORWARD(pare_observe_model(&f->ts, &f->o.walk, &f->calib, diag));
     return finish(f, diag);
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/status.h"
 
 int pare_kv_type_of(const char *name, const struct pare_model_info *info, enum pare_type *out, struct pare_diag *diag)
@@ -31,6 +32,7 @@ int pare_opened_open(struct pare_opened *o, const char *path, const struct pare_
     if ((rc = pare_checkpoint_open(&o->ckpt, path, diag)) < 0) goto fail;
     if ((rc = pare_model_create(&o->model, o->ckpt, &mo, job, diag)) < 0) goto fail;
     if (s->tokenizer && (rc = pare_tokenizer_from_checkpoint(&o->tok, o->ckpt, diag)) < 0) goto fail;
+    if (s->stream) pare_mem_trim();
     if ((rc = pare_kv_type_of(s->kv, pare_model_info_of(o->model), &kv, diag)) < 0) goto fail;
     if ((rc = pare_walk_create(&o->walk, o->model, s->ctx, kv, !s->stream, job, diag)) < 0) goto fail;
     return PARE_OK;

@@ -158,7 +158,7 @@ static void bits_map(struct pare_buf *b, const json_t *plan)
         if (sscanf(str(e, "tensor"), "blk.%u.%n", &layer, &at) != 1 || at == 0) continue;
         if (layer + 1 > layers) layers = layer + 1;
         for (k = 0; k < n_roles && strcmp(roles[k], str(e, "tensor") + at) != 0; k++) {}
-        if (k == n_roles && n_roles < 32 && strlen(str(e, "tensor") + at) < sizeof roles[0]) strcpy(roles[n_roles++], str(e, "tensor") + at);
+        if (k == n_roles && n_roles < 32 && strlen(str(e, "tensor") + at) < sizeof roles[0]) snprintf(roles[n_roles++], sizeof roles[0], "%s", str(e, "tensor") + at);
     }
     pare_buf_str(b, "<h2>Bits per tensor</h2>\n");
     if (n_roles == 0) return;

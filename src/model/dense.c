@@ -167,6 +167,44 @@ static int layer_forward(const struct pare_dense_run *r, struct pare_diag *diag)
     return PARE_OK;
 }
 
+/* A streamed model holds no more of the file than it works on: pages of a table or head are given back block by block. */
+#define STREAM_BLOCK ((uint64_t)4 << 20)
+#define STREAM_TOKENS 128u
+
+static void forget_table(const struct pare_dense_run *r, const struct pare_slot *s)
+{
+    if (r->m->options.no_weights && s->weight.tensor != NULL) pare_checkpoint_advise(r->m->ckpt, s->weight.tensor, PARE_DONTNEED);
+}
+
+/* The head of a streamed model that lies in the mapped file: multiplied in blocks of rows, each given back. The same bits, since
+ * every output is its own sum. */
+static void head_rows(const struct pare_dense_run *r, const float *in, uint64_t ldx, float *logits)
+{
+    const struct pare_linear *l = &r->d->head;
+    const struct pare_part   *p = &l->part[0];
+    uint64_t                  step = STREAM_BLOCK / (p->row_stride + 1) + 1, n_vocab = r->d->c.n_vocab;
+    bool stream = r->m->options.no_weights && l->n_parts == 1 && p->kind == PARE_PART_FLOAT && p->owned == NULL;
+
+    if (!stream || step >= l->rows) {
+        pare_dense_linear(r, l, in, ldx, logits, n_vocab);
+        return;
+    }
+    pare_observe(r->obs, r->u, l, in, ldx, r->n);
+    for (uint64_t at = 0; at < l->rows; at += step) {
+        struct pare_linear     part = *l;
+        struct pare_linear_out out = { &part, logits + at, n_vocab };
+        part.rows = l->rows - at < step ? l->rows - at : step;
+        part.part[0].rows = p->rows + at * p->row_stride;
+        part.bias = l->bias == NULL ? NULL : l->bias + at;
+        pare_linear_apply(&out, 1, in, ldx, r->n, r->w->scratch, r->job);
+        for (uint32_t k = 0; k < r->m->ckpt->n_maps; k++) {
+            const struct pare_map *map = &r->m->ckpt->maps[k];
+            if (map->base == NULL || part.part[0].rows < map->base || part.part[0].rows >= map->base + map->size) continue;
+            pare_map_advise(map, (uint64_t)(part.part[0].rows - map->base), part.rows * p->row_stride, PARE_DONTNEED);
+        }
+    }
+}
+
 /* Rows are decoded from the mapped file one by one: no table is held in memory. */
 static int embed(const struct pare_dense_run *r, struct pare_diag *diag)
 {
@@ -181,6 +219,7 @@ static int embed(const struct pare_dense_run *r, struct pare_diag *diag)
                      "token %" PRId32 " is outside the vocabulary of %" PRIu32, r->b->token[i], c->n_vocab);
         PARE_FORWARD(pare_slot_rows(d->embd_slot, (uint64_t)r->b->token[i], 1, to + i * width, diag));
         if (c->embd_scale != 1.0f) r->vk->scale(to + i * width, to + i * width, c->embd_scale, width);
+        if ((i + 1) % STREAM_TOKENS == 0 || i + 1 == r->n) forget_table(r, d->embd_slot);
     }
     if (narrow) pare_dense_linear(r, &d->embd_in, r->w->h, c->n_embd_in, r->x, c->n_embd);
     for (uint32_t i = 0; d->pos_slot != NULL && i < r->n; i++) {
@@ -236,7 +275,7 @@ static int head(struct pare_model *m, struct pare_unit *u, const float *x, uint3
         pare_dense_linear(&r, &r.d->embd_out, in, c->n_embd, r.w->h2, c->n_embd_in);
         in = r.w->h2;
     }
-    pare_dense_linear(&r, &r.d->head, in, c->n_embd_in, logits, c->n_vocab);
+    head_rows(&r, in, c->n_embd_in, logits);
     if (c->logit_scale != 1.0f || c->final_softcap > 0) pare_rows_run(job, n, logit_row, &j);
     return PARE_OK;
 }
