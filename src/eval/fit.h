@@ -48,12 +48,16 @@ struct pare_fit {
     /* proof */
     struct pare_tally_result proof;
     bool                   proved;
+    uint32_t               proof_windows, proof_left_out;
     json_t                *run_new, *run_old; /* what a real run of each printed, or NULL */
     uint64_t               out_bytes, in_bytes;
 };
 
 /* Chooses windows so that memory and time stay in bounds; reads texts. */
 int pare_fit_texts(struct pare_fit *f, struct pare_diag *diag);
+/* Drops the windows of a built-in text whose first quarter the original predicts much worse than its best windows: languages that it
+ * does not speak. Keeps order. */
+int pare_fit_leave_out(struct pare_fit *f, struct pare_windows *win, struct pare_diag *diag);
 /* Peak memory of fit itself, bytes; kept, or refused before anything is read, when --work-ram is given. */
 uint64_t pare_fit_forecast(const struct pare_fit *f);
 /* PARE_E_BUDGET when a budget is below what any plan reaches, or the work memory below what fit needs. */

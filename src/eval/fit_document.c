@@ -96,6 +96,8 @@ static json_t *measured(const struct pare_fit *f)
     set_real(o, "top1", r->top1);
     set_real(o, "top1_se", r->top1_se);
     set_int(o, "tokens", r->tokens);
+    set_int(o, "windows", f->proof_windows);
+    set_int(o, "windows_left_out", f->proof_left_out);
     return o;
 }
 
@@ -221,6 +223,9 @@ char *pare_report_text(const json_t *doc)
     pare_buf_str(&b, "  predicted peak memory of a run ");
     human(&b, num(p, "peak_rss"));
     if (m != NULL) pare_buf_printf(&b, "; proof on %.0f tokens that calibration did not see", num(m, "tokens"));
+    if (m != NULL && num(m, "windows_left_out") > 0)
+        pare_buf_printf(&b, "\n  (%.0f of %.0f windows of the built-in text left out: the original does not speak their language)",
+                        num(m, "windows_left_out"), num(m, "windows"));
     pare_buf_printf(&b, "; %.1f s in all\n", num(doc, "seconds"));
     return pare_buf_take(&b);
 }

@@ -52,6 +52,9 @@ static int windows(struct pare_fit *f, struct pare_windows *win, struct pare_dia
     text = f->s->eval_text != NULL ? (const char *)data : pare_text_proof(&n);
     if (rc == PARE_OK) rc = pare_text_windows(win, f->o.tok, text, n, &ts, NULL, diag);
     pare_free(data);
+    f->proof_windows = win->n;
+    if (rc == PARE_OK && f->s->eval_text == NULL) rc = pare_fit_leave_out(f, win, diag);
+    f->proof_left_out = f->proof_windows - win->n;
     return rc;
 }
 

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * src/eval/fit_search.c: observe, sense, cost, solve, try. What decides a byte of the output (size, memory and loss budgets) uses
  * only numbers that are the same on every machine; measured times enter for speed budgets alone. */
-#define XXH_INLINE_ALL
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -14,66 +12,6 @@
 #include "compress/solve.h"
 #include "compress/trial.h"
 #include "eval/fit.h"
-#include "eval/texts.h"
-
-#define WINDOW 512
-#define SENSE_WINDOW 64
-#define TRY_WINDOW 128 /* many short windows sample a mixed text better than few long ones; the divergence hardly depends on the length */
-
-/* How many tokens a budget of multiply-adds allows, between bounds, in whole windows. */
-static uint32_t tokens_for(const struct pare_fit *f, double madds, uint64_t min, uint64_t max)
-{
-    double n = madds / (double)(f->ts.params + 1);
-
-    return n < (double)min ? (uint32_t)min : n > (double)max ? (uint32_t)max : (uint32_t)n;
-}
-
-static int windows(struct pare_fit *f, struct pare_windows *win, const char *text, size_t n, uint32_t len, uint32_t tokens,
-                   struct pare_diag *diag)
-{
-    uint32_t                  max = pare_model_info_of(f->o.model)->max_ctx;
-    struct pare_text_settings ts = { .ctx = len < max ? len : max, .spread = true };
-
-    ts.bos = pare_tokenizer_add_bos(f->o.tok) && pare_tokenizer_bos(f->o.tok) >= 0;
-    ts.max = tokens / ts.ctx;
-    if (ts.max < 1) ts.max = 1;
-    return pare_text_windows(win, f->o.tok, text, n, &ts, NULL, diag);
-}
-
-/* The residual rows of the calibration windows are the largest thing that fit holds: a quarter of its memory at most. */
-static uint32_t rows_within(const struct pare_fit *f, double share)
-{
-    if (f->s->work_ram == 0) return UINT32_MAX; /* no limit asked for: the same windows, hence bytes, on every machine */
-    return (uint32_t)((double)f->work_ram * share / (4.0 * pare_model_info_of(f->o.model)->n_embd));
-}
-
-static uint32_t least_of(uint32_t a, uint32_t b) { return a < b ? a : b; }
-
-int pare_fit_texts(struct pare_fit *f, struct pare_diag *diag)
-{
-    uint8_t    *data = NULL;
-    size_t      n = 0;
-    const char *text;
-    int         rc = PARE_OK;
-
-    PARE_FAIL_IF(diag, f->o.tok == NULL, PARE_E_USAGE, "the model has no tokenizer: fit needs text to observe it on");
-    if (f->s->text != NULL) rc = pare_read_file(f->s->text, PARE_MAX_TEXT, &data, &n, diag);
-    text = f->s->text != NULL ? (const char *)data : pare_text_calibration(&n);
-    if (rc == PARE_OK)
-        rc = windows(f, &f->calib, text, n, WINDOW, least_of(tokens_for(f, 1.3e12, 4096, 16384), rows_within(f, 0.25)), diag);
-    if (rc == PARE_OK)
-        rc = windows(f, &f->sense, text, n, SENSE_WINDOW, least_of(tokens_for(f, 5e10, 256, 1024), rows_within(f, 0.04)), diag);
-    if (rc == PARE_OK)
-        rc = windows(f, &f->tries, text, n, TRY_WINDOW, least_of(tokens_for(f, 3e11, 512, 8192), rows_within(f, 0.1)), diag);
-    pare_free(data);
-    if (rc < 0) return rc;
-    f->source.windows = f->calib.n;
-    f->source.window_len = f->calib.len;
-    f->source.seed = f->s->seed;
-    f->source.text_hash = XXH3_64bits(f->calib.ids, (uint64_t)f->calib.n * f->calib.len * sizeof *f->calib.ids);
-    f->source.fingerprint = pare_checkpoint_fingerprint(f->o.ckpt);
-    return PARE_OK;
-}
 
 /* What `pare run` holds beside the matrices: working memory, cache, logits, the tokenizer and the process itself. */
 uint64_t pare_fit_run_bytes(const struct pare_fit *f, uint64_t resident)
@@ -383,7 +321,8 @@ int pare_fit_search(struct pare_fit *f, struct pare_diag *diag)
     int          rc;
 
     PARE_FORWARD(pare_observe_model(&f->ts, &f->o.walk, &f->calib, diag));
-    PARE_FORWARD(pare_sense(&f->ts, &f->o.walk, &f->sense, rows_within(f, 0.2), diag));
+    PARE_FORWARD(pare_sense(&f->ts, &f->o.walk, &f->sense,
+                            f->work_ram == 0 ? UINT64_MAX : f->work_ram / 5 / (4 * pare_model_info_of(f->o.model)->n_embd), diag));
     PARE_FORWARD(pare_cost_errors(&f->ts, f->job, diag));
     f->timed = s->decode_tps > 0 || s->prefill_tps > 0;
     if (f->timed) PARE_FORWARD(pare_cost_times(&f->ts, f->job, diag));

@@ -73,8 +73,9 @@ static void summary(struct pare_buf *b, const json_t *doc)
     row(b, "predicted peak memory of a run, MB", "%.1f", NAN, NAN, num(p, "peak_rss") / 1e6, NAN);
     pare_buf_str(b, "</table>\n");
     if (m != NULL)
-        pare_buf_printf(b, "<p class=\"note\">Measured on %.0f tokens of text that calibration did not see; ± is one standard error.</p>\n",
-                        num(m, "tokens"));
+        pare_buf_printf(b, "<p class=\"note\">Measured on %.0f tokens of text that calibration did not see; ± is one standard error. "
+                           "%.0f of %.0f windows were left out because the original itself does not predict them.</p>\n",
+                        num(m, "tokens"), num(m, "windows_left_out"), num(m, "windows"));
 }
 
 /* Ranges of the size-loss plot over all its points. */
