@@ -208,6 +208,15 @@ static int load_linear(struct pare_model *m, const struct pare_slot *s, struct p
     return PARE_OK;
 }
 
+/* What was packed or gathered has its own memory now: the file's pages would only double it. */
+static void drop_source(const struct pare_model *m, const struct pare_slot *s)
+{
+    const struct pare_part *p = s->lin->n_parts == 0 ? NULL : &s->lin->part[s->lin->n_parts - 1];
+
+    if (p == NULL || s->weight.tensor == NULL || (p->kind != PARE_PART_PACKED && p->owned == NULL)) return;
+    pare_checkpoint_advise(m->ckpt, s->weight.tensor, PARE_DONTNEED);
+}
+
 static int load_vector(const struct pare_slot *s, struct pare_diag *diag)
 {
     uint64_t n = s->rows * s->cols;
@@ -229,6 +238,7 @@ int pare_unit_load(struct pare_model *m, uint32_t u, struct pare_job *job, struc
 
         rc = pare_job_check(job, diag);
         if (rc == 0 && s->lin != NULL) rc = load_linear(m, s, job, diag);
+        if (rc == 0 && s->lin != NULL) drop_source(m, s);
         if (rc == 0 && s->vec != NULL) rc = load_vector(s, diag);
         if (rc < 0) {
             pare_diag_file(diag, m->ckpt->path);
