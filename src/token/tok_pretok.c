@@ -149,9 +149,11 @@ static int metaspace(struct pare_tok_work *w, const struct pare_pre *p, struct p
 int pare_tok_pretokenize(struct pare_tok_work *w)
 {
     w->n_span2 = 0;
+    /* Spans are offsets: a text that a normalizer emptied needs an address too. */
+    if (!pare_buf_reserve(&w->a, 1) || !pare_buf_reserve(&w->b, 1)) return PARE_NOMEM(w->diag);
     PARE_FORWARD(pare_tok_add_span(w, 0, w->a.len));
     for (uint32_t k = 0;; k++) {
-        const struct pare_pre *p = &w->t->pre[k];
+        const struct pare_pre *p = k < w->t->n_pre ? &w->t->pre[k] : NULL;
         struct pare_span      *sp = w->span2;
         size_t                 n = w->n_span2, cap = w->cap_span2;
         struct pare_buf        swap;

@@ -27,7 +27,7 @@ int32_t pare_symtab_find(const struct pare_symtab *t, const char *s, size_t len)
 static inline const char *pare_symtab_text(const struct pare_symtab *t, uint32_t i, size_t *len)
 {
     *len = (size_t)(t->off[i + 1] - t->off[i]);
-    return t->blob + t->off[i];
+    return t->blob == NULL ? "" : t->blob + t->off[i]; /* texts that are all empty have no memory */
 }
 
 /* 64-bit key to two 32-bit values. Keys below UINT64_MAX. */
