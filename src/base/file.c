@@ -157,11 +157,27 @@ bool pare_same_file(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+/* The folder of path as a string (pare_free), or NULL. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash == NULL ? pare_strdup(".") : pare_strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+bool pare_path_can_create(const char *path)
+{
+    char *dir = folder_of(path);
+    bool  ok = dir != NULL && pare_path_is_dir(dir) && access(dir, W_OK | X_OK) == 0;
+
+    pare_free(dir);
+    return ok;
+}
+
 uint64_t pare_disk_free(const char *path)
 {
     struct statvfs v;
-    const char    *slash = strrchr(path, '/');
-    char          *dir = slash == NULL ? pare_strdup(".") : pare_strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    char          *dir = folder_of(path);
     uint64_t       n = UINT64_MAX;
 
     if (dir != NULL && statvfs(dir, &v) == 0) n = (uint64_t)v.f_bavail * v.f_frsize;

@@ -31,6 +31,8 @@ int pare_write_file(const char *path, const void *data, uint64_t n, struct pare_
 
 bool pare_path_is_dir(const char *path);
 bool pare_path_exists(const char *path);
+/* True when the folder that would hold path exists and may be written. */
+bool pare_path_can_create(const char *path);
 /* pare_path_join returns dir/name (pare_free), or NULL. */
 char *pare_path_join(const char *dir, const char *name);
 /* True when both name the same file (st_dev, st_ino). */
