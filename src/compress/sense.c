@@ -283,13 +283,15 @@ static void bend(struct pare_targets *ts)
         if (t->n_points < 2 || !(t->point_err[1] > t->point_err[0]) || !(t->point_kld[0] > 0) || !(t->point_kld[1] > 0)) continue;
         re = pare_log(t->point_err[1] / t->point_err[0]);
         rk = pare_log(t->point_kld[1] / t->point_kld[0]);
-        sum += rk / re;
+        t->bend = rk / re;
+        if (t->bend < 0.6) t->bend = 0.6;
+        if (t->bend > 1.8) t->bend = 1.8;
+        sum += t->bend;
         n++;
     }
     mean = n == 0 ? 1 : sum / n;
-    if (mean < 0.7) mean = 0.7;
-    if (mean > 1.6) mean = 1.6;
-    for (uint32_t i = 0; i < ts->n; i++) ts->t[i].bend = mean;
+    for (uint32_t i = 0; i < ts->n; i++)
+        if (!(ts->t[i].bend > 0)) ts->t[i].bend = mean;
 }
 
 int pare_sense(struct pare_targets *ts, struct pare_walk *w, const struct pare_windows *win, uint64_t max_rows,

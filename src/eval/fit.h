@@ -36,6 +36,7 @@ struct pare_fit {
     struct pare_plan_source source;
     /* search */
     double                 ratio;      /* joint divergence / sum of single ones, measured at the chosen plan */
+    double                 flat;       /* exponent that solve() puts on single losses, 0: 1 */
     double                 sum;        /* sum of the picked candidates' losses */
     double                 predicted_kld;
     uint64_t               predicted_bytes;  /* of the whole file */

@@ -94,6 +94,7 @@ static void table_free(struct table *t)
 /* Limits in force: data bytes (size or bpw), resident bytes, seconds. by_loss: the loss is a limit and bytes are minimised. */
 static int solve(struct pare_fit *f, uint64_t data_limit, double loss_limit, struct table *t, struct pare_diag *diag)
 {
+    const double flat = f->flat > 0 ? f->flat : 1;
     const struct pare_fit_settings *s = f->s;
     struct pare_problem  p = { .unit = t->choices, .n_units = f->ts.n };
     struct pare_solution sol;
@@ -118,7 +119,7 @@ static int solve(struct pare_fit *f, uint64_t data_limit, double loss_limit, str
         t->choices[i] = (struct pare_choice){ o, f->ts.t[i].n_cand };
         for (uint32_t c = 0; c < f->ts.t[i].n_cand; c++) {
             const struct pare_candidate *k = &f->ts.t[i].cand[c];
-            o[c].loss = by_loss ? (double)k->bytes : k->loss;
+            o[c].loss = by_loss ? (double)k->bytes : flat == 1 || k->loss <= 0 ? k->loss : pare_pow(k->loss, flat);
             if (kb != UINT32_MAX) o[c].weight[kb] = (double)k->bytes;
             if (kl != UINT32_MAX) o[c].weight[kl] = k->loss;
             if (kr != UINT32_MAX) o[c].weight[kr] = (double)k->resident;
@@ -170,14 +171,16 @@ static int file_size(struct pare_fit *f, uint64_t *bytes, struct pare_diag *diag
 }
 
 /* --size speaks of the whole file: metadata and padding depend a little on the plan, so the limit for data is found in rounds. */
-static int solve_size(struct pare_fit *f, uint64_t limit_bpw, struct table *t, struct pare_diag *diag)
+static int solve_size(struct pare_fit *f, uint64_t limit_bpw, struct table *t, uint64_t *data_limit, struct pare_diag *diag)
 {
     uint64_t size = f->s->size, over = f->rest_bytes, got = 0;
 
+    *data_limit = limit_bpw;
     if (size == 0) return solve(f, limit_bpw, 0, t, diag);
     for (int round = 0; round < 8; round++) {
         uint64_t data = size > over ? size - over : 0;
-        PARE_FORWARD(solve(f, data < limit_bpw ? data : limit_bpw, 0, t, diag));
+        *data_limit = data < limit_bpw ? data : limit_bpw;
+        PARE_FORWARD(solve(f, *data_limit, 0, t, diag));
         PARE_FORWARD(file_size(f, &got, diag));
         if (got <= size && (round > 0 || (double)got > 0.998 * (double)size)) return PARE_OK;
         /* what is not tensor data of the pick; never assume less than was seen, so the rounds settle */
@@ -189,6 +192,87 @@ static int solve_size(struct pare_fit *f, uint64_t limit_bpw, struct table *t, s
     PARE_FAIL_IF(diag, got > size, PARE_E_BUDGET, "no plan fits %llu bytes with its metadata; the nearest takes %llu",
                  (unsigned long long)size, (unsigned long long)got);
     return PARE_OK;
+}
+
+/* Does the pick keep the limits that solve() would set? */
+static bool within(const struct pare_fit *f, uint64_t data_limit)
+{
+    uint64_t resident = 0;
+    double   decode = 0, prefill = 0;
+
+    for (uint32_t i = 0; i < f->ts.n; i++) {
+        const struct pare_candidate *c = &f->ts.t[i].cand[f->pick[i]];
+        resident += c->resident;
+        decode += c->decode_s;
+        prefill += c->prefill_s;
+    }
+    return pare_plan_bytes(&f->ts, f->pick) - f->rest_bytes <= data_limit &&
+           (f->s->ram == 0 || pare_fit_run_bytes(f, resident) <= f->s->ram) &&
+           (f->s->decode_tps <= 0 || decode * f->s->decode_tps <= 1) && (f->s->prefill_tps <= 0 || prefill * f->s->prefill_tps <= 1);
+}
+
+/* The largest plan of one type for all (or its own where that type does not suit) that keeps the limits; false when there is none. */
+static bool uniform(struct pare_fit *f, uint64_t data_limit)
+{
+    uint32_t *best = pare_zalloc(f->ts.n, sizeof *best);
+    uint64_t  best_bytes = 0;
+
+    for (int k = 0; best != NULL && k < PARE_TYPE_COUNT; k++) {
+        uint64_t bytes;
+        bool     all = true;
+        for (uint32_t i = 0; i < f->ts.n && all; i++) {
+            const struct pare_target *t = &f->ts.t[i];
+            uint32_t c = 0;
+            while (c < t->n_cand && t->cand[c].type->type != (enum pare_type)k) c++;
+            all = c < t->n_cand;
+            f->pick[i] = c;
+        }
+        if (!all || !within(f, data_limit)) continue;
+        bytes = pare_plan_bytes(&f->ts, f->pick);
+        if (bytes <= best_bytes) continue;
+        best_bytes = bytes;
+        memcpy(best, f->pick, f->ts.n * sizeof *best);
+    }
+    if (best_bytes != 0) memcpy(f->pick, best, f->ts.n * sizeof *best);
+    pare_free(best);
+    return best_bytes != 0;
+}
+
+/*
+ * Where much is lost, single losses do not simply add: errors that feed each other grow together. So besides the plan of least sum
+ * some others are tried as wholes: plans that weigh the large single losses less or more, and the best plan of one type. The one
+ * with the least joint divergence is taken.
+ */
+#define CURVED 0.015 /* nats; below it the sum has always been the best guide */
+
+static int refine(struct pare_fit *f, uint64_t data_limit, struct table *t, double *kld, struct pare_diag *diag)
+{
+    static const double flats[] = { 0.75, 0.5, 1.3 };
+    uint32_t *best = pare_alloc_array(f->ts.n, sizeof *best);
+    int       rc = PARE_OK;
+
+    if (best == NULL) return PARE_NOMEM(diag);
+    memcpy(best, f->pick, f->ts.n * sizeof *best);
+    for (int k = 0; k < 4 && rc == PARE_OK && *kld > CURVED; k++) {
+        double d = 0;
+        if (k < 3) {
+            f->flat = flats[k];
+            rc = solve(f, data_limit, 0, t, diag);
+            f->flat = 1;
+        } else if (!uniform(f, data_limit)) {
+            break;
+        }
+        if (rc == PARE_OK && memcmp(best, f->pick, f->ts.n * sizeof *best) == 0) continue;
+        if (rc == PARE_OK) rc = try_pick(f, &d, diag);
+        if (rc < 0) break;
+        add_point(f, d, d);
+        if (d >= *kld) continue;
+        *kld = d;
+        memcpy(best, f->pick, f->ts.n * sizeof *best);
+    }
+    memcpy(f->pick, best, f->ts.n * sizeof *best);
+    pare_free(best);
+    return rc;
 }
 
 /* A loss budget: the sum of single losses that the joint one allows is found by trying, from a ratio of 1. The smallest plan
@@ -316,7 +400,7 @@ int pare_fit_search(struct pare_fit *f, struct pare_diag *diag)
 {
     const struct pare_fit_settings *s = f->s;
     struct table t;
-    uint64_t     limit = UINT64_MAX;
+    uint64_t     limit = UINT64_MAX, data_limit = UINT64_MAX;
     double       kld = 0;
     int          rc;
 
@@ -332,7 +416,7 @@ int pare_fit_search(struct pare_fit *f, struct pare_diag *diag)
         limit = (uint64_t)bits;
     }
     PARE_FORWARD(table_make(&t, f, diag));
-    rc = s->loss > 0 ? solve_loss(f, limit, &t, diag) : solve_size(f, limit, &t, diag);
+    rc = s->loss > 0 ? solve_loss(f, limit, &t, diag) : solve_size(f, limit, &t, &data_limit, diag);
     if (rc == PARE_OK) {
         f->sum = picked_loss(f);
         if (s->loss > 0)
@@ -340,10 +424,14 @@ int pare_fit_search(struct pare_fit *f, struct pare_diag *diag)
         else
             rc = try_pick(f, &kld, diag);
     }
+    if (rc == PARE_OK && s->loss <= 0) {
+        add_point(f, kld, kld);
+        rc = refine(f, data_limit, &t, &kld, diag);
+        f->sum = picked_loss(f);
+    }
     if (rc == PARE_OK) {
         f->ratio = f->sum > 0 ? kld / f->sum : 1;
         f->predicted_kld = kld;
-        if (s->loss <= 0) add_point(f, kld, kld);
         rc = curve(f, &t, diag);
     }
     table_free(&t);
