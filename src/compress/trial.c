@@ -16,17 +16,14 @@ struct stand_in {
     struct pare_weight  saved_weight;
 };
 
-/* Encodes panel by panel's worth of rows would save a copy; the encoded form is small, so it is made whole and then packed. */
-static int build(struct stand_in *s, struct pare_target *t, const struct pare_dtype *type, struct pare_job *job,
-                 struct pare_diag *diag)
+/* The whole tensor encoded, as a table that is looked up row by row, or as float rows that are multiplied where they lie. */
+static int build_rows(struct stand_in *s, const struct pare_dtype *type, struct pare_job *job, struct pare_diag *diag)
 {
-    uint64_t step = (1u << 18) / t->cols + 1;
-    float   *tmp = pare_alloc_array(step * t->cols, sizeof *tmp);
-    int      rc = PARE_OK;
+    struct pare_target *t = s->t;
+    uint64_t            step = (1u << 18) / t->cols + 1;
+    float              *tmp = pare_alloc_array(step * t->cols, sizeof *tmp);
+    int                 rc = PARE_OK;
 
-    memset(s, 0, sizeof *s);
-    s->t = t;
-    (void)pare_dtype_row_bytes(type, t->cols, &s->row_bytes);
     s->rows = pare_aligned(s->row_bytes * t->rows);
     if (tmp == NULL || s->rows == NULL) rc = PARE_NOMEM(diag);
     for (uint64_t r = 0; r < t->rows && rc == PARE_OK; r += step) {
@@ -34,13 +31,48 @@ static int build(struct stand_in *s, struct pare_target *t, const struct pare_dt
         rc = pare_target_encode(t, type, r, n, false, s->rows + r * s->row_bytes, tmp, job, diag);
     }
     pare_free(tmp);
-    if (rc == PARE_OK && t->multiplied)
-        rc = pare_linear_bind(&s->lin, type, s->rows, s->row_bytes, t->rows, t->cols, PARE_ACT_INT8, job, diag);
-    if (rc == PARE_OK && t->table == NULL && (type->caps & PARE_DT_QUANT)) { /* packed: the rows are no longer needed */
-        pare_aligned_free(s->rows);
-        s->rows = NULL;
-    }
     return rc;
+}
+
+/* Panels are packed as soon as their rows are encoded: the encoded tensor never stands beside the packed one. */
+static int build_packed(struct stand_in *s, const struct pare_dtype *type, struct pare_job *job, struct pare_diag *diag)
+{
+    struct pare_target *t = s->t;
+    uint64_t            step = ((1u << 18) / t->cols / PARE_PANEL + 1) * PARE_PANEL;
+    struct pare_packed  p;
+    float              *tmp = pare_alloc_array(step * t->cols, sizeof *tmp);
+    uint8_t            *rows = pare_aligned(step * s->row_bytes);
+    void               *scratch = pare_aligned(pare_pack_scratch(type, t->cols));
+    int                 rc = PARE_OK;
+
+    if (!pare_packed_shape(&p, type, t->rows, t->cols)) rc = PARE_ERR(diag, PARE_E_UNSUPPORTED, "type %s cannot be packed", type->name);
+    p.data = rc < 0 ? NULL : pare_aligned(pare_packed_bytes(&p));
+    if (rc == PARE_OK && (tmp == NULL || rows == NULL || scratch == NULL || p.data == NULL)) rc = PARE_NOMEM(diag);
+    for (uint64_t r = 0; r < t->rows && rc == PARE_OK; r += step) {
+        uint64_t n = t->rows - r < step ? t->rows - r : step;
+        rc = pare_target_encode(t, type, r, n, false, rows, tmp, job, diag);
+        for (uint64_t k = 0; k < n && rc == PARE_OK; k += PARE_PANEL)
+            pare_pack_panel(&p, (uint32_t)((r + k) / PARE_PANEL), rows + k * s->row_bytes, s->row_bytes,
+                            (uint32_t)(n - k < PARE_PANEL ? n - k : PARE_PANEL), scratch);
+        if (t->slot->weight.tensor != NULL) pare_checkpoint_advise(t->slot->weight.ckpt, t->slot->weight.tensor, PARE_DONTNEED);
+    }
+    if (rc == PARE_OK) rc = pare_linear_append_packed(&s->lin, &p, diag);
+    if (rc < 0) pare_aligned_free(p.data);
+    pare_free(tmp);
+    pare_aligned_free(rows);
+    pare_aligned_free(scratch);
+    return rc;
+}
+
+static int build(struct stand_in *s, struct pare_target *t, const struct pare_dtype *type, bool table, struct pare_job *job,
+                 struct pare_diag *diag)
+{
+    memset(s, 0, sizeof *s);
+    s->t = t;
+    (void)pare_dtype_row_bytes(type, t->cols, &s->row_bytes);
+    if (!table && (type->caps & PARE_DT_QUANT)) return build_packed(s, type, job, diag);
+    PARE_FORWARD(build_rows(s, type, job, diag));
+    return table ? PARE_OK : pare_linear_bind(&s->lin, type, s->rows, s->row_bytes, t->rows, t->cols, PARE_ACT_INT8, job, diag);
 }
 
 static void drop(struct stand_in *s)
@@ -83,7 +115,7 @@ static int quantized_unit(struct pare_targets *ts, const uint32_t *pick, struct 
     for (uint32_t i = 0; i < ts->n && rc == PARE_OK && n < 64; i++) {
         struct pare_target *t = &ts->t[i];
         if (t->unit != u || !t->multiplied || t->table != NULL) continue;
-        rc = build(&in[n++], t, t->cand[pick[i]].type, w->job, diag);
+        rc = build(&in[n++], t, t->cand[pick[i]].type, false, w->job, diag);
     }
     if (rc == PARE_OK) {
         for (uint32_t k = 0; k < n; k++) put_linear(&in[k]);
@@ -111,7 +143,7 @@ static int trial_body(struct pare_targets *ts, const uint32_t *pick, struct pare
             for (uint32_t i = 0; i < ts->n && rc == PARE_OK; i++) { /* the table: look the tokens up once more, encoded */
                 struct stand_in s;
                 if (ts->t[i].table == NULL) continue;
-                rc = build(&s, &ts->t[i], ts->t[i].cand[pick[i]].type, w->job, diag);
+                rc = build(&s, &ts->t[i], ts->t[i].cand[pick[i]].type, true, w->job, diag);
                 if (rc == PARE_OK) {
                     put_table(&s, ts->t[i].cand[pick[i]].type);
                     rc = pare_walk_unit(w, 0, win, x, NULL, diag);
@@ -129,7 +161,7 @@ static int trial_body(struct pare_targets *ts, const uint32_t *pick, struct pare
     for (uint32_t i = 0; i < ts->n; i++)
         if (ts->t[i].multiplied && ts->t[i].unit == n_units - 1) head = i;
     if (rc == PARE_OK && head != UINT32_MAX) {
-        rc = build(&end, &ts->t[head], ts->t[head].cand[pick[head]].type, w->job, diag);
+        rc = build(&end, &ts->t[head], ts->t[head].cand[pick[head]].type, false, w->job, diag);
         end.lin.bias = ts->t[head].slot->lin->bias;
         p.slot = ts->t[head].slot->lin;
         p.alt = &end.lin;

@@ -30,6 +30,7 @@ static int begin(struct pare_fit *f, struct pare_diag *diag)
     struct pare_open_settings os = { .act_mode = PARE_ACT_F32, .kv = "f32", .ctx = 512, .stream = true, .tokenizer = true };
     const char *types = f->s->methods;
 
+    if (f->s->work_ram != 0) os.ctx = 256; /* shorter windows, also of the proof: half the working memory */
     if (!f->s->plan_only && !pare_path_can_create(f->s->out)) { /* better said now than after the search */
         pare_diag_file(diag, f->s->out);
         PARE_FAIL(diag, PARE_E_IO, "cannot be created: the folder does not exist or may not be written");

@@ -45,6 +45,7 @@ static int windows(struct pare_fit *f, struct pare_windows *win, struct pare_dia
     double      chunks = 1.7e12 / (double)(f->ts.params + 1) / 512;
     int         rc = PARE_OK;
 
+    if (ts.ctx > f->o.walk.len) ts.ctx = f->o.walk.len;
     if (ts.ctx > pare_model_info_of(f->o.model)->max_ctx) ts.ctx = pare_model_info_of(f->o.model)->max_ctx;
     ts.bos = pare_tokenizer_add_bos(f->o.tok) && pare_tokenizer_bos(f->o.tok) >= 0;
     ts.max = f->s->eval_chunks != 0 ? f->s->eval_chunks : chunks > 64 ? 64 : chunks < 8 ? 8 : (uint32_t)chunks;

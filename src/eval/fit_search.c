@@ -62,7 +62,7 @@ uint64_t pare_fit_forecast(const struct pare_fit *f)
     }
     if (f->s->work_ram != 0 && variants * sense > f->work_ram / 5) variants = most(1, f->work_ram / 5 / (sense + 1));
     peak = most(calib + most(layer, head), sense * (2 + variants) + most(layer + layer / 4, head + coded / 2 + logits));
-    peak = most(peak, 2 * tries + most(2 * layer, head + coded + packed + logits));
+    peak = most(peak, 2 * tries + most(most(2 * layer, coded), head + packed + logits));
     peak = most(peak, proof + most(2 * layer, head + packed + logits));
     return f->base_rss + targets + peak + 2 * pare_walk_bytes(f->o.model, f->o.walk.len, PARE_F32, pare_job_threads(f->job)) +
            (4u << 20); /* stacks, heap between the blocks */
