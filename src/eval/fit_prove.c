@@ -62,7 +62,7 @@ static int windows(struct pare_fit *f, struct pare_windows *win, struct pare_dia
 static int divergence(struct pare_fit *f, struct pare_opened *made, const struct pare_windows *win, struct pare_diag *diag)
 {
     struct pare_tally   tally = { 0 };
-    uint64_t            rows = f->s->work_ram == 0 ? PROOF_ROWS : f->s->work_ram / 8 / (4 * pare_model_info_of(f->o.model)->n_embd + 1);
+    uint64_t            rows = f->s->work_ram == 0 ? PROOF_ROWS : f->s->work_ram / 16 / (4 * pare_model_info_of(f->o.model)->n_embd + 1);
     struct pare_measure m = { &made->walk, &f->o.walk, win, 0, rows < PROOF_ROWS ? rows : PROOF_ROWS, "prove" };
     int                 rc;
 

@@ -37,7 +37,7 @@ uint64_t pare_fit_forecast(const struct pare_fit *f)
     uint64_t d = info->n_embd * 4ull, layer = 0, head = 0, coded = 0, packed = 0, targets = 0, peak;
     uint64_t sense = (uint64_t)f->sense.n * f->sense.len * d, tries = (uint64_t)f->tries.n * f->tries.len * d;
     uint64_t calib = (uint64_t)f->calib.n * f->calib.len * d, logits = (2ull * PARE_LOGIT_ROWS + 1) * info->n_vocab * 4;
-    uint64_t variants = 1, proof = 2 * most((uint64_t)(f->work_ram == 0 ? 4096 : f->work_ram / 8 / (d + 1)) * d, 512 * d);
+    uint64_t variants = 1, proof = 2 * most((uint64_t)(f->work_ram == 0 ? 4096 : f->work_ram / 16 / (d + 1)) * d, 512 * d);
 
     for (uint32_t u = 1; u + 1 < info->n_units; u++) {
         uint64_t sum = 0, n = 0;
