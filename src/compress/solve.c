@@ -247,8 +247,13 @@ static uint64_t undominated(struct state *s, uint64_t n, uint32_t n_limits)
     return kept;
 }
 
+/* Only the newest level needs its sums; of the others the way back is enough. */
+struct back {
+    uint32_t parent, pick;
+};
 struct level {
     struct state *s;
+    struct back  *back;
     uint64_t      n;
 };
 
@@ -321,7 +326,7 @@ static int search(struct work *w, uint64_t max, uint64_t *states, struct pare_di
         uint64_t n;
         while ((n = extend(w, &lv[i], i, buf, cap, cut)) == UINT64_MAX && cap < max) {
             pare_free(buf);
-            cap = cap * 4 < max ? cap * 4 : max;
+            cap = cap * 2 < max ? cap * 2 : max;
             buf = pare_alloc_array(cap, sizeof *buf);
             if (buf == NULL) break;
         }
@@ -333,8 +338,15 @@ static int search(struct work *w, uint64_t max, uint64_t *states, struct pare_di
         *states += n;
         lv[i + 1].n = n;
         lv[i + 1].s = pare_alloc_array(n ? n : 1, sizeof *buf);
-        if (lv[i + 1].s == NULL) rc = PARE_NOMEM(diag);
-        else memcpy(lv[i + 1].s, buf, n * sizeof *buf);
+        lv[i + 1].back = pare_alloc_array(n ? n : 1, sizeof *lv[i + 1].back);
+        if (lv[i + 1].s == NULL || lv[i + 1].back == NULL) {
+            rc = PARE_NOMEM(diag);
+            break;
+        }
+        memcpy(lv[i + 1].s, buf, n * sizeof *buf);
+        for (uint64_t j = 0; j < n; j++) lv[i + 1].back[j] = (struct back){ buf[j].parent, buf[j].pick };
+        pare_free(lv[i].s);
+        lv[i].s = NULL;
     }
     if (rc == 1 && lv[p->n_units].n != 0) { /* something better than the incumbent exists: walk back from the least loss */
         const struct level *end = &lv[p->n_units];
@@ -343,12 +355,15 @@ static int search(struct work *w, uint64_t max, uint64_t *states, struct pare_di
             if (end->s[j].loss < end->s[b].loss) b = j;
         at = b;
         for (uint32_t i = p->n_units; i-- > 0;) {
-            w->pick[i] = lv[i + 1].s[at].pick;
-            at = lv[i + 1].s[at].parent;
+            w->pick[i] = lv[i + 1].back[at].pick;
+            at = lv[i + 1].back[at].parent;
         }
         offer(w, w->pick);
     }
-    for (uint32_t i = 0; i <= p->n_units; i++) pare_free(lv[i].s);
+    for (uint32_t i = 0; i <= p->n_units; i++) {
+        pare_free(lv[i].s);
+        pare_free(lv[i].back);
+    }
     pare_free(lv);
     pare_free(buf);
     return rc;
