@@ -147,7 +147,8 @@ int pare_rewrite_run(const struct pare_rewrite *r, struct pare_job *job, struct 
     pare_job_progress(job, "rewrite", 0, NULL);
     if (rc == PARE_OK) rc = declare(r, w, diag);
     for (uint32_t i = 0; i < n && rc == PARE_OK; i++) {
-        if (!pare_writer_done(w, i))
+        rc = pare_job_check(job, diag);
+        if (rc == PARE_OK && !pare_writer_done(w, i))
             rc = i < r->ts->n ? write_target(r, w, i, tmp, job, diag) : write_rest(r, w, i - r->ts->n, tmp, diag);
         pare_job_progress(job, "rewrite", (i + 1.0) / n, NULL);
     }

@@ -207,24 +207,41 @@ while [ "$k" -lt "$kills" ]; do
     rm -f "$victim"
 done
 
-for phase in sense rewrite; do
-    start "Ctrl-C while it does \"$phase\": status 130, nothing under the name, --resume finishes"
-    if [ "$phase" = rewrite ]; then kind=plan; else kind=search; fi
-    job "$kind" "$tmp/int.gguf"
-    n=0
-    until grep -q "^$phase" "$err" || [ "$n" -ge 600 ]; do
-        sleep 0.05
-        n=$((n + 1))
-    done
+# A signal that comes when the work is already over is no interruption: such a try is repeated. One thread leaves a core to this script.
+caught() { # SIGINT to the running job; true when it was still at work
     kill -INT "$pid" 2>/dev/null
     wait "$pid"
     got=$?
+    [ "$got" -ne 0 ]
+}
+interrupted() { # interrupted KIND: what must hold after a caught signal
     [ "$got" -eq 130 ] || wrong "exit status $got, expected 130"
     absent "$tmp/int.gguf"
-    job "$kind" "$tmp/int.gguf" --resume
+    job "$1" "$tmp/int.gguf" --resume
     wait "$pid" || wrong "resuming failed"
     same "$tmp/int.gguf" "$tmp/T.gguf"
     rm -f "$tmp/int.gguf"
+}
+until_true() { # until_true CONDITION: at most 30 s
+    n=0
+    until eval "$1" || [ "$n" -ge 3000 ]; do
+        sleep 0.01
+        n=$((n + 1))
+    done
+}
+for phase in sense rewrite; do
+    start "Ctrl-C while it does \"$phase\": status 130, nothing under the name, --resume finishes"
+    case $phase in
+    sense) kind=search sign='grep -q "^sense" "$err"' ;;
+    rewrite) kind=plan sign='[ -s "$tmp/int.gguf.journal" ] || ! kill -0 "$pid" 2>/dev/null' ;;
+    esac
+    for try in 1 2 3 4 5 6; do
+        rm -f "$tmp/int.gguf" "$tmp/int.gguf.journal" "$tmp/int.gguf.part"
+        job "$kind" "$tmp/int.gguf" -t 1
+        until_true "$sign"
+        caught && break
+    done
+    interrupted "$kind"
 done
 
 # --- budgets ----------------------------------------------------------------------------------------------------------------------
