@@ -64,6 +64,6 @@ extern const struct pare_gemmq pare_gemmq_ref, pare_gemmq_avx2, pare_gemmq_avx51
 #define PARE_GEMMQ_NAME_base(id, name)   [PARE_##id] = "gemm_" #name "_16x1_base",
 #define PARE_GEMMQ_NAME_avx2(id, name)   [PARE_##id] = "gemm_" #name "_16x4_avx2",
 #define PARE_GEMMQ_NAME_avx512(id, name) [PARE_##id] = "gemm_" #name "_16x16_avx512",
-#define PARE_GEMMQ_NAME_vnni(id, name)   [PARE_##id] = "gemm_" #name "_16x16_vnni",
+#define PARE_GEMMQ_NAME_vnni(id, name)   [PARE_##id] = "gemm_" #name "_16x12_vnni",
 
 #endif

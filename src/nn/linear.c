@@ -8,7 +8,7 @@
 #include "base/checked.h"
 #include "base/status.h"
 
-#define TILE_ROWS 64      /* most rows of a piece: 64 KiB of panels stay in L2 beside the activations */
+#define TILE_ROWS 128     /* most rows of a piece: 8 panels, as many as a kernel unpacks at once */
 #define TILE_TOKENS 96    /* most tokens of a piece */
 #define DECODE_ROWS 8     /* rows decoded at once on the reference path */
 #define PIECES_A_THREAD 6 /* enough that a thread which lost its core is not waited for long */

@@ -58,6 +58,8 @@ VIN VI vi_widen(VI v) { return _mm256_madd_epi16(v, _mm256_set1_epi16(1)); }
 VIN VI vi_signed_pairs(VI w, VI x) { return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)); }
 
 /* 16 registers: four accumulators, the codes of half a block, and what the dot itself needs */
+#define DIRECT_TOKENS 4
+#define DIRECT_TILES(X, k, g, m) X(k, g, m, 1) X(k, g, m, 2) X(k, g, m, 3) X(k, g, m, 4)
 #define TILE_TOKENS 4
 #define DENSE_TILES(X, c, g, m) X(c, g, m, 1) X(c, g, m, 2) X(c, g, m, 3) X(c, g, m, 4)
 

@@ -3,6 +3,8 @@
 #include "kernel/x86/gemmq_zmm.h"
 #include "tensor/dtype_list.h"
 
+#define DIRECT_TOKENS 4
+#define DIRECT_TILES(X, k, g, m) X(k, g, m, 1) X(k, g, m, 2) X(k, g, m, 3) X(k, g, m, 4)
 #define TILE_TOKENS 16
 #define DENSE_TILES(X, c, g, m) X(c, g, m, 1) X(c, g, m, 2) X(c, g, m, 4) X(c, g, m, 8) X(c, g, m, 16)
 

@@ -4,6 +4,7 @@
  *
  *     VSTEP, PARTS    bytes of a vector; parts a panel is worked on in (2 with 32 bytes, rows 0..7 and 8..15)
  *     dot(acc, w, n, x, cls)   acc += codes of the vectors w[0..n) times x[0..4n), exact, n = 4 or 8
+ *     TILE_TOKENS, DENSE_TILES, DIRECT_TOKENS, DIRECT_TILES   how many tokens there are kernels for, at most 16 and 8
  *     code_class(kind), code_bias(kind, offset)   which form of dot, and what a code in that form is too small by
  *
  * Two ways through a matrix, one recipe (ref/gemmq_ref.c):
@@ -36,8 +37,7 @@
 #endif
 #define DENSE_BLOCKS 16 /* 512 columns: an unpacked panel (12 KB) and a tile of activations (13 KB) share the first-level cache */
 #define DENSE_PANELS 8  /* panels unpacked at once: copying a tile of activations is paid for by this many panels */
-#define DIRECT_TOKENS 4 /* at once */
-#define DIRECT_MAX 8    /* in two turns over a panel, the second out of the cache */
+#define DIRECT_MAX 8    /* tokens of the direct way; in turns of DIRECT_TOKENS over a panel, the second out of the cache */
 #define DIRECT_BLOCKS 256 /* corrections are computed for 8192 columns at a time */
 
 /* ---- scales ---- */
@@ -93,6 +93,43 @@ ALWAYS VF add_group(VF acc, VI idot, VF dw, VF mm, int min, float dx, float sx)
     return min ? vf_fnma(mm, vf_set1(sx), acc) : acc;
 }
 
+/* idot[t] += codes of n vectors times the activations x of token t, rows of ldx bytes. The vectors are in w, or in memory from
+ * code on. A tier that has a dot of one vector (PARE_DOT4) takes the tokens inside: neighbouring instructions then belong to
+ * different chains. */
+ALWAYS void dots(VI *idot, int tokens, const VI *w, const uint8_t *code, int n, const int8_t *x, uint64_t ldx, int cls)
+{
+#ifdef PARE_DOT4
+    const int half = tokens < 4 && n == 8 ? 4 : n; /* few tokens are few chains: two short ones each */
+    VI late[TILE_TOKENS];
+
+    (void)cls;
+    UNROLL
+    for (int t = 0; t < tokens && half < n; t++) late[t] = vi_zero();
+    UNROLL
+    for (int i = 0; i < half; i++) {
+        const VI v = w != NULL ? w[i] : vi_load(code + 64 * i), v2 = half == n ? v : w != NULL ? w[i + half] : vi_load(code + 64 * (i + half));
+
+        UNROLL
+        for (int t = 0; t < tokens; t++) {
+            idot[t] = PARE_DOT4(idot[t], v, x + (unsigned)t * ldx + 4 * i);
+            if (half < n) late[t] = PARE_DOT4(late[t], v2, x + (unsigned)t * ldx + 4 * (i + half));
+        }
+    }
+    UNROLL
+    for (int t = 0; t < tokens && half < n; t++) idot[t] = vi_add(idot[t], late[t]);
+#else
+    VI v[8];
+
+    UNROLL
+    for (int i = 0; i < n; i++) v[i] = w != NULL ? w[i] : vi_load(code + 64 * i);
+    UNROLL
+    for (int t = 0; t < tokens; t++, x += ldx) {
+        idot[t] = dot(idot[t], v, 4, x, cls);
+        if (n == 8) idot[t] = vi_add(idot[t], dot(vi_zero(), v + 4, 4, x + 16, cls)); /* two short chains, not one long one */
+    }
+#endif
+}
+
 /* corr[i] = bias * (sum of the activations of group i), for the groups of n_block blocks from b0 of token t. */
 ALWAYS void corrections(int32_t *corr, const struct pare_qact *a, uint64_t t, uint64_t b0, uint32_t n_block, uint32_t gpb, int32_t bias)
 {
@@ -133,7 +170,7 @@ ALWAYS void direct(int kind, int g16, int min, int tokens, const struct direct *
     const uint64_t row = j->a->kp / PARE_QBLOCK, at = j->t0 * row + j->b0;
     const int8_t *q = j->a->q + at * PARE_QBLOCK;
     const float *dx = j->a->d + at, *sx = g16 ? j->a->s16 + 2 * at : j->a->s32 + at;
-    const int cls = code_class(kind), bits_bytes = code_bytes(kind);
+    const int cls = code_class(kind), bits_bytes = code_bytes(kind), per = g16 ? 2 : 1; /* groups a block */
     const VI lut = vi_lut(j->lut);
 
     for (int part = 0; part < PARTS; part++) {
@@ -154,24 +191,19 @@ ALWAYS void direct(int kind, int g16, int min, int tokens, const struct direct *
             }
             if (fresh) load_head(&h, l, part, min, &d, &dmin);
             unpack(kind, w, p, lut);
-            next_group(&h, l, part, min, d, dmin, &dw, &mm);
             UNROLL
-            for (int t = 0; t < tokens; t++) {
-                const uint64_t i = (unsigned)t * row + b;
-                const int8_t *x = q + i * PARE_QBLOCK;
-                VI idot = dot(vi_set32(j->corr[t][g16 ? 2 * b : b]), w, 4, x, cls);
+            for (int g = 0; g < per; g++) {
+                VI idot[DIRECT_TOKENS];
 
-                if (!g16) idot = vi_add(idot, dot(vi_zero(), w + 4, 4, x + 16, cls));
-                acc[t] = add_group(acc[t], idot, dw, mm, min, dx[i], sx[g16 ? 2 * i : i]);
-            }
-            if (g16) {
                 next_group(&h, l, part, min, d, dmin, &dw, &mm);
+                UNROLL
+                for (int t = 0; t < tokens; t++) idot[t] = vi_set32(j->corr[t][(unsigned)per * b + (unsigned)g]);
+                dots(idot, tokens, w + 4 * g, NULL, 8 / per, q + (uint64_t)b * PARE_QBLOCK + 16 * g, row * PARE_QBLOCK, cls);
                 UNROLL
                 for (int t = 0; t < tokens; t++) {
                     const uint64_t i = (unsigned)t * row + b;
-                    const VI idot = dot(vi_set32(j->corr[t][2 * b + 1]), w + 4, 4, q + i * PARE_QBLOCK + 16, cls);
 
-                    acc[t] = add_group(acc[t], idot, dw, mm, min, dx[i], sx[2 * i + 1]);
+                    acc[t] = add_group(acc[t], idot[t], dw, mm, min, dx[i], sx[(unsigned)per * i + (unsigned)g]);
                 }
             }
             fresh = h.left == 1;
@@ -205,6 +237,7 @@ struct dense {
 ALWAYS void dense(int cls, int g16, int min, int tokens, const struct dense *j)
 {
     const struct act_tile *x = j->x;
+    const int per = g16 ? 2 : 1; /* groups a block */
 
     for (int part = 0; part < PARTS; part++) {
         VF acc[TILE_TOKENS];
@@ -212,27 +245,18 @@ ALWAYS void dense(int cls, int g16, int min, int tokens, const struct dense *j)
         UNROLL
         for (int t = 0; t < tokens; t++) acc[t] = j->first ? vf_zero() : vf_load(j->y + (unsigned)t * j->ldy + part * LANES);
         for (uint32_t b = 0; b < j->n; b++) {
-            const uint32_t g = g16 ? 2 * b : b;
-            const VF dw = vf_load(&j->w->dw[g][part * LANES]), mm = min ? vf_load(&j->w->mm[g][part * LANES]) : vf_zero();
-            VI w[8];
-
             UNROLL
-            for (int i = 0; i < 8; i++) w[i] = vi_load(&j->w->code[b][i][part * VSTEP]);
-            UNROLL
-            for (int t = 0; t < tokens; t++) {
-                const int8_t *q = x->q[t] + b * PARE_QBLOCK;
-                VI idot = dot(vi_set32(x->corr[t][g]), w, 4, q, cls);
-
-                if (!g16) idot = vi_add(idot, dot(vi_zero(), w + 4, 4, q + 16, cls)); /* two short chains, not one of 40 cycles */
-                acc[t] = add_group(acc[t], idot, dw, mm, min, x->dx[t][b], x->sx[t][g]);
-            }
-            if (g16) {
-                const VF dw2 = vf_load(&j->w->dw[g + 1][part * LANES]), mm2 = min ? vf_load(&j->w->mm[g + 1][part * LANES]) : vf_zero();
+            for (int h = 0; h < per; h++) {
+                const uint32_t g = b * (unsigned)per + (unsigned)h;
+                const VF dw = vf_load(&j->w->dw[g][part * LANES]), mm = min ? vf_load(&j->w->mm[g][part * LANES]) : vf_zero();
+                VI idot[TILE_TOKENS];
 
                 UNROLL
-                for (int t = 0; t < tokens; t++)
-                    acc[t] = add_group(acc[t], dot(vi_set32(x->corr[t][g + 1]), w + 4, 4, x->q[t] + b * PARE_QBLOCK + 16, cls), dw2, mm2,
-                                       min, x->dx[t][b], x->sx[t][g + 1]);
+                for (int t = 0; t < tokens; t++) idot[t] = vi_set32(x->corr[t][g]);
+                dots(idot, tokens, NULL, &j->w->code[b][4 * h][part * VSTEP], 8 / per, x->q[0] + b * PARE_QBLOCK + 16 * h,
+                     DENSE_BLOCKS * PARE_QBLOCK, cls);
+                UNROLL
+                for (int t = 0; t < tokens; t++) acc[t] = add_group(acc[t], idot[t], dw, mm, min, x->dx[t][b], x->sx[t][g]);
             }
         }
         UNROLL
@@ -310,12 +334,12 @@ typedef void (*unpack_fn)(struct weight_tile *, const uint8_t *, uint32_t, const
 
 #define DIRECT_ONE(k, g, m, n) \
     static void direct_##k##_##g##m##_##n(const struct direct *j) { direct(PARE_CODE_##k, g, m, n, j); }
-#define DIRECT_ALL(k, g, m) DIRECT_ONE(k, g, m, 1) DIRECT_ONE(k, g, m, 2) DIRECT_ONE(k, g, m, 3) DIRECT_ONE(k, g, m, 4)
+#define DIRECT_ALL(k, g, m) DIRECT_TILES(DIRECT_ONE, k, g, m)
 DIRECT_COMBOS(DIRECT_ALL)
 
-#define DIRECT_ROW(k, g, m)                                                                                            \
-    [PARE_CODE_##k][g][m] = { direct_##k##_##g##m##_1, direct_##k##_##g##m##_2, direct_##k##_##g##m##_3, direct_##k##_##g##m##_4 },
-static const direct_fn direct_table[PARE_CODE_COUNT][2][2][DIRECT_TOKENS] = { DIRECT_COMBOS(DIRECT_ROW) };
+#define DIRECT_ENTRY(k, g, m, n) [n] = direct_##k##_##g##m##_##n,
+#define DIRECT_ROW(k, g, m) [PARE_CODE_##k][g][m] = { DIRECT_TILES(DIRECT_ENTRY, k, g, m) },
+static const direct_fn direct_table[PARE_CODE_COUNT][2][2][DIRECT_TOKENS + 1] = { DIRECT_COMBOS(DIRECT_ROW) };
 
 #define DENSE_ONE(c, g, m, n) \
     static void dense_##c##_##g##m##_##n(const struct dense *j) { dense(c, g, m, n, j); }
@@ -371,7 +395,7 @@ static void copy_rows(float *dst, uint64_t ldd, const float *src, uint64_t lds, 
 /* Tokens t0 .. t0 + n of one panel; corr is that of token t0. */
 static void direct_turn(const struct pass *s, struct direct *j, uint32_t panel, uint32_t n)
 {
-    const direct_fn fn = direct_table[s->l.kind][s->l.gpb - 1][s->l.min][n - 1];
+    const direct_fn fn = direct_table[s->l.kind][s->l.gpb - 1][s->l.min][n];
     float *y = s->y + j->t0 * s->ldy + (uint64_t)panel * PARE_PANEL, part[DIRECT_TOKENS][PARE_PANEL];
     const uint32_t rows = panel_rows(s, panel);
     const bool whole = rows == PARE_PANEL;
@@ -381,6 +405,15 @@ static void direct_turn(const struct pass *s, struct direct *j, uint32_t panel, 
     if (!whole && j->b0 != 0) copy_rows(part[0], PARE_PANEL, y, s->ldy, rows, n);
     fn(j);
     if (!whole) copy_rows(y, s->ldy, part[0], PARE_PANEL, rows, n);
+}
+
+/* The greatest number of tokens up to left that a kernel exists for. */
+static uint32_t direct_for(uint32_t left)
+{
+    uint32_t n = left < DIRECT_TOKENS ? left : DIRECT_TOKENS;
+
+    while (direct_table[PARE_CODE_A8][0][0][n] == NULL) n--;
+    return n;
 }
 
 static void run_direct(const struct pass *s, uint32_t p0, uint32_t p1, uint32_t t0, uint32_t t1)
@@ -393,9 +426,10 @@ static void run_direct(const struct pass *s, uint32_t p0, uint32_t p1, uint32_t 
         for (uint32_t t = t0; t < t1; t++) corrections(corr[t - t0], s->a, t, j.b0, j.n, s->l.gpb, s->bias);
         for (uint32_t p = p0; p < p1; p++) {
             j.panel = s->w->data + p * s->w->panel_bytes;
-            for (j.t0 = t0; j.t0 < t1; j.t0 += DIRECT_TOKENS) {
+            for (uint32_t n = j.t0 = t0; j.t0 < t1; j.t0 += n) {
+                n = direct_for(t1 - j.t0);
                 j.corr = corr + (j.t0 - t0);
-                direct_turn(s, &j, p, t1 - j.t0 < DIRECT_TOKENS ? t1 - j.t0 : DIRECT_TOKENS);
+                direct_turn(s, &j, p, n);
             }
         }
     }
@@ -470,7 +504,7 @@ static void gemm(float *y, uint64_t ldy, const struct pare_packed *w, const stru
     if (p->lut != NULL)
         for (int i = 0; i < 1 << p->bits; i++) s.lut[i] = code_lut(p->lut[i]);
     if (t1 <= t0) return;
-    if (t1 - t0 <= DIRECT_MAX && direct_table[s.l.kind][s.l.gpb - 1][s.l.min][0] != NULL)
+    if (t1 - t0 <= DIRECT_MAX && direct_table[s.l.kind][s.l.gpb - 1][s.l.min][1] != NULL)
         run_direct(&s, p0, p1, t0, t1);
     else
         run_dense(&s, p0, p1, t0, t1);
