@@ -43,6 +43,16 @@ struct pare_attn {
     const float *sink;                 /* NULL, or one extra logit that takes part in the softmax without a value */
 };
 
+/* One of several query rows that look at the same keys and values: heads of a group, consecutive positions of a session. */
+#define PARE_ATTN_ROWS 32 /* at most in one call */
+struct pare_attn_row {
+    const float *q;      /* [dk] */
+    float *out, *lse;    /* [dv]; lse may be NULL */
+    uint32_t pos;        /* these three stand for the fields of pare_attn */
+    float    alibi_slope;
+    const float *sink;
+};
+
 struct pare_vec {
     int tier;
     /* y[t * ldy + r] = dot16(w row r, x row t), r in [r0, r1), t in [0, n). w rows w_stride bytes apart, 1-byte alignment. */
@@ -71,8 +81,10 @@ struct pare_vec {
     /* log sum exp of x as a double (for likelihoods): max + log(sum of exp(x - max)), the sum in f64 over f32 exps in 16 lanes */
     double (*logsumexp)(const float *x, uint64_t n);
     void (*exp)(float *y, const float *x, uint64_t n);
-    /* One query head row: out[dv], *lse (may be NULL) = log of the softmax denominator. scratch: PARE_ATTN_PAGE floats + dk bytes... see pare_attn_scratch. */
+    /* One query head row: out[dv], *lse (may be NULL) = log of the softmax denominator. scratch: pare_attn_scratch bytes, 64-byte aligned. */
     void (*attention)(float *out, float *lse, const float *q, const struct pare_attn *a, void *scratch);
+    /* n <= PARE_ATTN_ROWS rows at once, each with the bits that it has alone: pages are read and decoded once for all. */
+    void (*attention_rows)(const struct pare_attn_row *row, uint32_t n, const struct pare_attn *a, void *scratch);
     /* f32 row to KV type and back is done with pare_kv_store_row / tensor types */
     void (*store_f16)(uint16_t *dst, const float *src, uint64_t n);
     void (*store_q8)(uint8_t *dst, const float *src, uint64_t n); /* q8_0 blocks, n padded to 32 with zeros; amax/127, nearest even */

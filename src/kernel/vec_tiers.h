@@ -18,12 +18,30 @@ struct pare_attn_ops {
     void (*values_f32)(float *o, const float *p, const uint8_t *v, uint64_t stride, uint32_t dv, uint32_t n);
     void (*values_f16)(float *o, const float *p, const uint8_t *v, uint64_t stride, uint32_t dv, uint32_t n);
     void (*values_q8)(float *o, const float *p, const uint8_t *v, uint64_t stride, uint32_t dv, uint32_t n);
+    /* values_f32 for several rows, o[r] and p + r * PARE_ATTN_PAGE. */
+    void (*values_rows)(float *const *o, uint32_t rows, const float *p, const uint8_t *v, uint64_t stride, uint32_t dv, uint32_t n);
+    /* Row j in f32 at x + j * ldx; blocks of q8_0 are decoded whole. */
+    void (*decode_f16)(float *x, uint64_t ldx, const uint8_t *row, uint64_t stride, uint32_t d, uint32_t n);
+    void (*decode_q8)(float *x, uint64_t ldx, const uint8_t *row, uint64_t stride, uint32_t d, uint32_t n);
     /* s = exp(s - m) over a whole page; returns the 16-lane sum. */
     float (*exp_sum)(float *s, float m);
 };
 
 /* The recipe of attention over pages (docs/kernels-f32.md), carried out with a tier's inner loops. */
-void pare_attn_walk(float *out, float *lse, const float *q, const struct pare_attn *a, void *scratch,
-                    const struct pare_vec *v, const struct pare_attn_ops *ops);
+void pare_attn_walk(const struct pare_attn_row *row, uint32_t n, const struct pare_attn *a, void *scratch, const struct pare_vec *v,
+                    const struct pare_attn_ops *ops);
+
+/* A tier's two entries. */
+#define PARE_ATTN_ENTRIES(table, ops)                                                                                  \
+    static void attention_rows(const struct pare_attn_row *row, uint32_t n, const struct pare_attn *a, void *scratch)  \
+    {                                                                                                                  \
+        pare_attn_walk(row, n, a, scratch, &table, &ops);                                                              \
+    }                                                                                                                  \
+    static void attention(float *out, float *lse, const float *q, const struct pare_attn *a, void *scratch)            \
+    {                                                                                                                  \
+        const struct pare_attn_row row = { q, out, lse, a->pos, a->alibi_slope, a->sink };                             \
+                                                                                                                       \
+        pare_attn_walk(&row, 1, a, scratch, &table, &ops);                                                             \
+    }
 
 #endif

@@ -309,6 +309,7 @@ static void layout(const struct pare_model *m, struct pare_layout *l, struct par
     k->scratch = pare_layout_take(l, pare_linear_scratch(w->n_rows, scratch_cols, w->n_threads), 1);
     k->attn_stride = pare_arena_round(pare_attn_scratch(c->dk, c->dv));
     k->attn_scratch = pare_layout_take(l, w->n_threads, k->attn_stride);
+    k->run = pare_layout_take(l, n, sizeof *k->run);
     k->max_seg = m->info.n_ctx / PARE_ATTN_PAGE + 2;
     k->seg = pare_layout_take(l, (uint64_t)w->n_threads * k->max_seg, sizeof *k->seg);
 }

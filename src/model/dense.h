@@ -172,6 +172,7 @@ struct pare_dense_work {
     uint8_t *scratch;      /* of linears */
     uint8_t *attn_scratch; /* [threads] */
     uint64_t attn_stride;
+    uint32_t *run;         /* [n] first rows of the runs that attention takes together */
     struct pare_kv_seg *seg; /* [threads, max_seg] */
     uint32_t max_seg;
 };

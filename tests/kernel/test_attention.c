@@ -15,7 +15,7 @@
 static float    kf[MAXPOS][MAXD], vf[MAXPOS][MAXD]; /* the values that the stored rows decode to */
 static uint8_t  ks[MAXPOS * (MAXD * 4 + 8)], vs[MAXPOS * (MAXD * 4 + 8)];
 static uint64_t k_stride, v_stride;
-static uint8_t  scratch[4096];
+static uint8_t  scratch[1 << 17] __attribute__((aligned(64)));
 
 static const enum pare_type types[] = { PARE_F32, PARE_F16, PARE_Q8_0 };
 
@@ -230,10 +230,58 @@ static void nan_is_seen(void **state)
     }
 }
 
+/* Rows in company have the bits that they have alone, whatever each of them sees. */
+static void rows_together(void **state)
+{
+    static const uint32_t dims[][2] = { { 64, 64 }, { 16, 32 }, { 40, 24 }, { 7, 5 }, { 128, 96 }, { 80, 160 } };
+    static float q[PARE_ATTN_ROWS][MAXD], out[PARE_ATTN_ROWS][MAXD + 1], lse[PARE_ATTN_ROWS];
+    const float  sink = 0.7f;
+
+    (void)state;
+    for (uint32_t c = 0; c < 600; c++) {
+        struct pare_kv_seg   seg[MAXPOS];
+        struct pare_attn_row row[PARE_ATTN_ROWS];
+        uint32_t d = (uint32_t)(pare_rng_u64(7, PARE_RNG_TEST, c) % 6), n = 1 + (uint32_t)(pare_rng_u64(8, PARE_RNG_TEST, c) % MAXPOS);
+        uint32_t rows = 1 + (uint32_t)(pare_rng_u64(9, PARE_RNG_TEST, c) % PARE_ATTN_ROWS), from = c % 5 == 0 ? n / 3 : 0;
+        struct pare_attn a = { .seg = seg, .k_type = types[c % 3], .v_type = types[c / 3 % 3], .dk = dims[d][0], .dv = dims[d][1] };
+
+        configure(&a, (int)(c % 128), n, &sink);
+        if (c % 3 == 0) a.window = 1 + n / 4;
+        fill(n, a.dk, a.dv, a.k_type, a.v_type, c);
+        a.n_seg = segments(seg, from, n, c % 2 ? c : 0);
+        if (c % 7 == 0 && a.n_seg > 2) { /* a gap */
+            memmove(seg + 1, seg + 2, (a.n_seg - 2) * sizeof *seg);
+            a.n_seg--;
+        }
+        for (uint32_t r = 0; r < rows; r++) {
+            for (uint32_t i = 0; i < a.dk; i++) q[r][i] = pare_rng_normal(50 + c, PARE_RNG_TEST, r * 1000 + i);
+            out[r][a.dv] = 777.0f;
+            row[r] = (struct pare_attn_row){ q[r], out[r], &lse[r], (uint32_t)(pare_rng_u64(10 + c, PARE_RNG_TEST, r) % n),
+                                             c % 128 & 16 ? -0.01f * (float)r : 0.0f, c % 128 & 64 ? &sink : NULL };
+        }
+        for (int tier = 0; tier <= PARE_TIER_VNNI; tier++) {
+            pare_vec_for(tier)->attention_rows(row, rows, &a, scratch);
+            for (uint32_t r = 0; r < rows; r++) {
+                struct pare_attn one = a;
+                float alone[MAXD], alone_lse;
+
+                one.pos = row[r].pos;
+                one.alibi_slope = row[r].alibi_slope;
+                one.sink = row[r].sink;
+                pare_vec_for(0)->attention(alone, &alone_lse, q[r], &one, scratch);
+                assert_true(out[r][a.dv] == 777.0f);
+                if (memcmp(alone, out[r], a.dv * 4) != 0 || memcmp(&alone_lse, &lse[r], 4) != 0)
+                    fail_msg("case %u, tier %d, row %u of %u: other bits than alone", c, tier, r, rows);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_cases), cmocka_unit_test(gaps), cmocka_unit_test(nothing_visible), cmocka_unit_test(nan_is_seen),
+        cmocka_unit_test(rows_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,11 +45,36 @@ static float exp_sum(float *s, float m)
     return pare_tree16(l);
 }
 
+static void values_rows(float *const *o, uint32_t rows, const float *p, const uint8_t *v, uint64_t stride, uint32_t dv, uint32_t n)
+{
+    for (uint32_t r = 0; r < rows; r++) values_f32(o[r], p + r * PARE_ATTN_PAGE, v, stride, dv, n);
+}
+
+static void decode_f16(float *x, uint64_t ldx, const uint8_t *row, uint64_t stride, uint32_t d, uint32_t n)
+{
+    for (uint32_t j = 0; j < n; j++, x += ldx, row += stride)
+        for (uint32_t i = 0; i < d; i++) x[i] = pare_f16_to_f32(pare_le16(row + 2 * (uint64_t)i));
+}
+
+static void decode_q8(float *x, uint64_t ldx, const uint8_t *row, uint64_t stride, uint32_t d, uint32_t n)
+{
+    for (uint32_t j = 0; j < n; j++, x += ldx, row += stride)
+        for (uint32_t i = 0; i < d; i++) x[i] = q8_value(row, i);
+}
+
 static const struct pare_attn_ops ops = {
-    .scores_q8 = scores_q8, .values_f32 = values_f32, .values_f16 = values_f16, .values_q8 = values_q8, .exp_sum = exp_sum,
+    .scores_q8 = scores_q8, .values_f32 = values_f32, .values_f16 = values_f16, .values_q8 = values_q8, .values_rows = values_rows,
+    .decode_f16 = decode_f16, .decode_q8 = decode_q8, .exp_sum = exp_sum,
 };
+
+PARE_ATTN_ENTRIES(pare_vec_ref, ops)
 
 void pare_ref_attention(float *out, float *lse, const float *q, const struct pare_attn *a, void *scratch)
 {
-    pare_attn_walk(out, lse, q, a, scratch, &pare_vec_ref, &ops);
+    attention(out, lse, q, a, scratch);
+}
+
+void pare_ref_attention_rows(const struct pare_attn_row *row, uint32_t n, const struct pare_attn *a, void *scratch)
+{
+    attention_rows(row, n, a, scratch);
 }

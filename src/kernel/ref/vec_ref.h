@@ -24,6 +24,7 @@ void  pare_ref_gemm_bf16(float *y, uint64_t ldy, const void *w, uint64_t w_strid
 float pare_ref_dot(const float *a, const float *b, uint64_t n);
 void  pare_ref_store_f16(uint16_t *dst, const float *src, uint64_t n);
 void  pare_ref_store_q8(uint8_t *dst, const float *src, uint64_t n);
+void  pare_ref_attention_rows(const struct pare_attn_row *row, uint32_t n, const struct pare_attn *a, void *scratch);
 void  pare_ref_attention(float *out, float *lse, const float *q, const struct pare_attn *a, void *scratch);
 
 #endif

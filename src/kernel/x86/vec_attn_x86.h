@@ -92,6 +92,71 @@ VALUES(f16)
 VALUES(q8)
 #undef VALUES
 
+/* A block of rows by columns of the result in registers: each value is loaded once for all rows. */
+#ifdef __AVX512F__
+#define BLOCK_COLS 4
+#else
+#define BLOCK_COLS 1
+#endif
+#define BLOCK_ROWS 4
+V16 void values_block(float *const *o, const float *p, const uint8_t *v, uint64_t stride, uint32_t i, uint32_t n)
+{
+    v16 a[BLOCK_ROWS][BLOCK_COLS];
+
+#pragma GCC unroll 4
+    for (int r = 0; r < BLOCK_ROWS; r++) {
+#pragma GCC unroll 4
+        for (int c = 0; c < BLOCK_COLS; c++) a[r][c] = v_load(o[r] + i + 16 * c);
+    }
+    for (uint32_t j = 0; j < n; j++) {
+        v16 x[BLOCK_COLS];
+
+#pragma GCC unroll 4
+        for (int c = 0; c < BLOCK_COLS; c++) x[c] = at_f32(v + j * stride, i + 16u * (unsigned)c);
+#pragma GCC unroll 4
+        for (int r = 0; r < BLOCK_ROWS; r++) {
+            const v16 b = v_set1(p[r * PARE_ATTN_PAGE + j]);
+#pragma GCC unroll 4
+            for (int c = 0; c < BLOCK_COLS; c++) a[r][c] = v_fma(b, x[c], a[r][c]);
+        }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < BLOCK_ROWS; r++) {
+#pragma GCC unroll 4
+        for (int c = 0; c < BLOCK_COLS; c++) v_store(o[r] + i + 16 * c, a[r][c]);
+    }
+}
+
+static void values_rows(float *const *o, uint32_t rows, const float *p, const uint8_t *v, uint64_t stride, uint32_t dv, uint32_t n)
+{
+    const uint32_t whole = dv / (16 * BLOCK_COLS) * (16 * BLOCK_COLS);
+    uint32_t       r = 0;
+
+    for (; r + BLOCK_ROWS <= rows; r += BLOCK_ROWS) {
+        for (uint32_t i = 0; i < whole; i += 16 * BLOCK_COLS) values_block(o + r, p + r * PARE_ATTN_PAGE, v, stride, i, n);
+        if (whole == dv) continue;
+        for (uint32_t k = r; k < r + BLOCK_ROWS; k++)
+            values_f32(o[k] + whole, p + k * PARE_ATTN_PAGE, v + 4 * (uint64_t)whole, stride, dv - whole, n);
+    }
+    for (; r < rows; r++) values_f32(o[r], p + r * PARE_ATTN_PAGE, v, stride, dv, n);
+}
+
+static void decode_f16(float *x, uint64_t ldx, const uint8_t *row, uint64_t stride, uint32_t d, uint32_t n)
+{
+    for (uint32_t j = 0; j < n; j++, x += ldx, row += stride) {
+        uint32_t i = 0;
+
+        for (; i + 16 <= d; i += 16) v_store(x + i, at_f16(row, i));
+        if (i < d) v_store_n(x + i, at_f16_n(row, i, d - i), d - i);
+    }
+}
+
+static void decode_q8(float *x, uint64_t ldx, const uint8_t *row, uint64_t stride, uint32_t d, uint32_t n)
+{
+    for (uint32_t j = 0; j < n; j++, x += ldx, row += stride)
+        for (uint32_t i = 0; i < d; i += 16) v_store(x + i, at_q8(row, i));
+}
+
 static float exp_sum(float *s, float m)
 {
     v16 l = v_set1(0.0f), vm = v_set1(m);
@@ -105,7 +170,8 @@ static float exp_sum(float *s, float m)
 }
 
 static const struct pare_attn_ops attn_ops = {
-    .scores_q8 = scores_q8, .values_f32 = values_f32, .values_f16 = values_f16, .values_q8 = values_q8, .exp_sum = exp_sum,
+    .scores_q8 = scores_q8, .values_f32 = values_f32, .values_f16 = values_f16, .values_q8 = values_q8, .values_rows = values_rows,
+    .decode_f16 = decode_f16, .decode_q8 = decode_q8, .exp_sum = exp_sum,
 };
 
 #endif

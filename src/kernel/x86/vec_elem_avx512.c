@@ -8,10 +8,7 @@
 #include "kernel/x86/vec_elem_x86.h"
 #include "kernel/x86/vec_gemm_x86.h"
 
-static void attention(float *out, float *lse, const float *q, const struct pare_attn *a, void *scratch)
-{
-    pare_attn_walk(out, lse, q, a, scratch, &pare_vec_avx512, &attn_ops);
-}
+PARE_ATTN_ENTRIES(pare_vec_avx512, attn_ops)
 
 const struct pare_vec pare_vec_avx512 = {
     .tier = PARE_TIER_AVX512,
@@ -19,5 +16,6 @@ const struct pare_vec pare_vec_avx512 = {
     .dot = dot, .sum = sum, .max = max, .rmsnorm = rmsnorm, .layernorm = layernorm,
     .add = add, .axpy = axpy, .scale = scale, .mul = mul, .act = act, .act_mul = act_mul, .rope = rope,
     .softcap = softcap, .softmax = softmax, .logsumexp = logsumexp, .exp = exp_all, .attention = attention,
+    .attention_rows = attention_rows,
     .store_f16 = store_f16, .store_q8 = store_q8,
 };
