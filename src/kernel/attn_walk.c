@@ -127,8 +127,10 @@ static float raise(const struct walk *w, uint32_t r, float m)
 {
     struct query *q = &w->q[r];
     float         up = m > q->m ? m : q->m, sub = up == -INFINITY ? 0.0f : up;
-    float         c = pare_expf(q->m - sub);
+    float         c;
 
+    if (m <= q->m && fabsf(q->m) < INFINITY) return q->m; /* exp(0) is 1: multiplying by it changes no bit */
+    c = pare_expf(q->m - sub);
     q->m = up;
     q->l *= c;
     w->v->scale(w->out[r], w->out[r], c, w->a->dv);
@@ -153,7 +155,8 @@ static void page(const struct walk *w, uint32_t i, uint64_t base)
     uint64_t lo = w->lo > base ? w->lo : base, hi = w->hi < base + PAGE ? w->hi : base + PAGE, p;
     uint32_t n;
 
-    for (uint64_t j = 0; j < w->n * PAGE; j++) w->s[j] = -INFINITY;
+    if (lo != base || hi != base + PAGE || cut(&a->seg[i], lo, hi, &p) != PAGE)
+        for (uint64_t j = 0; j < w->n * PAGE; j++) w->s[j] = -INFINITY;
     for (uint32_t j = i; j < a->n_seg && a->seg[j].pos0 < hi; j++) {
         if ((n = cut(&a->seg[j], lo, hi, &p)) == 0) continue;
         dots(w, w->s + (p - base), a->seg[j].k + (p - a->seg[j].pos0) * a->seg[j].k_stride, a->seg[j].k_stride, n);

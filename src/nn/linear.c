@@ -9,6 +9,8 @@
 #include "base/status.h"
 
 #define TILE_ROWS 128     /* most rows of a piece: 8 panels, as many as a kernel unpacks at once */
+#define LONG_ROWS 512     /* the same for a few tokens: memory is read in longer runs */
+#define FEW_TOKENS 8
 #define TILE_TOKENS 96    /* most tokens of a piece */
 #define DECODE_ROWS 8     /* rows decoded at once on the reference path */
 #define PIECES_A_THREAD 6 /* enough that a thread which lost its core is not waited for long */
@@ -296,7 +298,7 @@ static uint64_t choose_tiles(struct apply *a, uint32_t n_threads)
     a->tile_tokens = a->n < TILE_TOKENS ? a->n : TILE_TOKENS / unit * unit;
     a->n_ttiles = (a->n + a->tile_tokens - 1) / a->tile_tokens;
     for (uint32_t i = 0; i < a->n_out; i++) all += a->out[i].l->rows;
-    a->tile_rows = TILE_ROWS;
+    a->tile_rows = a->n <= FEW_TOKENS ? LONG_ROWS : TILE_ROWS; /* FEW_TOKENS * LONG_ROWS sums fit in a worker's scratch */
     while (a->tile_rows > PARE_PANEL && all / a->tile_rows * a->n_ttiles < (uint64_t)n_threads * PIECES_A_THREAD) a->tile_rows /= 2;
     tiles = 0;
     for (uint32_t i = 0; i < a->n_out; i++) tiles += row_tiles(a, a->out[i].l);
