@@ -29,14 +29,15 @@ static uint64_t int8_probe(uint64_t steps, int seed)
 
 static float f32_probe(uint64_t steps, float seed)
 {
-    const __m256 k = _mm256_set1_ps(0.999f), c = _mm256_set1_ps(seed);
-    __m256 acc[CHAINS];
+    __m256 k = _mm256_set1_ps(0.999f), acc[CHAINS];
+    const __m256 c = _mm256_set1_ps(seed);
 
 #pragma GCC unroll 12
-    for (int i = 0; i < CHAINS; i++) acc[i] = c;
+    for (int i = 0; i < CHAINS; i++) acc[i] = _mm256_set1_ps(seed + (float)i);
     while (steps-- > 0) {
 #pragma GCC unroll 12
         for (int i = 0; i < CHAINS; i++) acc[i] = _mm256_fmadd_ps(acc[i], k, c);
+        __asm__ volatile("" : "+x"(k)); /* nothing may be folded, and the chains stay in registers */
     }
 #pragma GCC unroll 12
     for (int i = 1; i < CHAINS; i++) acc[0] = _mm256_add_ps(acc[0], acc[i]);

@@ -11,14 +11,15 @@
 
 static float f32_probe(uint64_t steps, float seed)
 {
-    const __m512 k = _mm512_set1_ps(0.999f), c = _mm512_set1_ps(seed);
-    __m512 acc[CHAINS];
+    __m512 k = _mm512_set1_ps(0.999f), acc[CHAINS];
+    const __m512 c = _mm512_set1_ps(seed);
 
 #pragma GCC unroll 16
-    for (int i = 0; i < CHAINS; i++) acc[i] = c;
+    for (int i = 0; i < CHAINS; i++) acc[i] = _mm512_set1_ps(seed + (float)i);
     while (steps-- > 0) {
 #pragma GCC unroll 16
         for (int i = 0; i < CHAINS; i++) acc[i] = _mm512_fmadd_ps(acc[i], k, c);
+        __asm__ volatile("" : "+v"(k)); /* nothing may be folded, and the chains stay in registers */
     }
 #pragma GCC unroll 16
     for (int i = 1; i < CHAINS; i++) acc[0] = _mm512_add_ps(acc[0], acc[i]);
