@@ -1,93 +1,158 @@
 /* SPDX-License-Identifier: Apache-2.0
  * src/kernel/x86/vec_gemm_avx512.c: float products in tiles of 4 rows by 6 tokens: 24 accumulators of sixteen lanes, each one
- * output of the 16-lane rule, 4 weights and one activation fill the 32 registers; 10 loads feed 24 multiply-adds. k is never
- * cut: an accumulator lives in its register from the first element to the last, so no order changes. */
+ * output of the 16-lane rule, 4 weights and one activation fill the 32 registers; 10 loads feed 24 multiply-adds.
+ *
+ * Tokens are outside, rows inside: the activations of a tile are small enough for the first cache and stay there while the weights
+ * pass by. Where they are not, k is cut and the sixteen lanes of every output wait in memory; an f32 in memory is the f32 that was
+ * in the register, so no order changes. */
 #include "kernel/x86/v16_avx512.h"
 #include "kernel/x86/vec_gemm_x86.h"
 
-V16 v16 load_f32(const uint8_t *p, uint64_t i) { return _mm512_loadu_ps((const void *)(p + 4 * i)); }
-V16 v16 load_f32_n(const uint8_t *p, uint64_t i, uint32_t n) { return _mm512_maskz_loadu_ps(first(n), (const void *)(p + 4 * i)); }
-V16 v16 load_f16(const uint8_t *p, uint64_t i) { return v_load_f16(p + 2 * i); }
-V16 v16 load_f16_n(const uint8_t *p, uint64_t i, uint32_t n) { return v_load_f16_n(p + 2 * i, n); }
-V16 v16 load_bf16(const uint8_t *p, uint64_t i) { return v_load_bf16(p + 2 * i); }
-V16 v16 load_bf16_n(const uint8_t *p, uint64_t i, uint32_t n) { return v_load_bf16_n(p + 2 * i, n); }
+enum kind { KIND_F32, KIND_F16, KIND_BF16 };
 
-/* Four rows of one token: stores only those that exist. */
-V16 void put(float *y, __m128 v, uint32_t rows) { _mm_mask_storeu_ps(y, (__mmask8)((1u << rows) - 1u), v); }
+#define TOKENS 6
+#define ROWS 4
+#define BLOCK_ROWS 64              /* rows whose lanes wait together: 24 KB */
+#define ACT_BYTES (24u << 10)      /* of the first cache, for activations */
 
-#define ZERO(t) v16 a##t##0 = v_set1(0.0f), a##t##1 = a##t##0, a##t##2 = a##t##0, a##t##3 = a##t##0;
-#define STEP(t)                                                                                                        \
-    xv = _mm512_loadu_ps(x + (t) * ldx + i);                                                                           \
-    a##t##0 = v_fma(w0, xv, a##t##0);                                                                                  \
-    a##t##1 = v_fma(w1, xv, a##t##1);                                                                                  \
-    a##t##2 = v_fma(w2, xv, a##t##2);                                                                                  \
-    a##t##3 = v_fma(w3, xv, a##t##3);
-#define LAST(t)                                                                                                        \
-    xv = _mm512_maskz_loadu_ps(m, x + (t) * ldx + i);                                                                  \
-    a##t##0 = _mm512_mask3_fmadd_ps(w0, xv, a##t##0, m);                                                               \
-    a##t##1 = _mm512_mask3_fmadd_ps(w1, xv, a##t##1, m);                                                               \
-    a##t##2 = _mm512_mask3_fmadd_ps(w2, xv, a##t##2, m);                                                               \
-    a##t##3 = _mm512_mask3_fmadd_ps(w3, xv, a##t##3, m);
-#define OUT(t) put(y + (t) * ldy, v_tree4(a##t##0, a##t##1, a##t##2, a##t##3), rows);
+V16 uint64_t width(int kind) { return kind == KIND_F32 ? 4 : 2; }
 
-/* A tile: rows row[0..3] (absent ones repeat an earlier one), tokens by TOKENS. */
-#define TILE(type, count, TOKENS)                                                                                      \
-    static void tile_##type##_##count(float *y, uint64_t ldy, const uint8_t *const row[4], uint32_t rows,              \
-                                      const float *x, uint64_t ldx, uint64_t k)                                        \
-    {                                                                                                                  \
-        const uint8_t *p0 = row[0], *p1 = row[1], *p2 = row[2], *p3 = row[3];                                          \
-        v16            w0, w1, w2, w3, xv;                                                                             \
-        uint64_t       i = 0;                                                                                          \
-                                                                                                                       \
-        TOKENS(ZERO)                                                                                                   \
-        for (; i + 16 <= k; i += 16) {                                                                                 \
-            w0 = load_##type(p0, i);                                                                                   \
-            w1 = load_##type(p1, i);                                                                                   \
-            w2 = load_##type(p2, i);                                                                                   \
-            w3 = load_##type(p3, i);                                                                                   \
-            TOKENS(STEP)                                                                                               \
-        }                                                                                                              \
-        if (i < k) {                                                                                                   \
-            uint32_t  left = (uint32_t)(k - i);                                                                        \
-            __mmask16 m = first(left);                                                                                 \
-            w0 = load_##type##_n(p0, i, left);                                                                         \
-            w1 = load_##type##_n(p1, i, left);                                                                         \
-            w2 = load_##type##_n(p2, i, left);                                                                         \
-            w3 = load_##type##_n(p3, i, left);                                                                         \
-            TOKENS(LAST)                                                                                               \
-        }                                                                                                              \
-        TOKENS(OUT)                                                                                                    \
+V16 v16 load(int kind, const uint8_t *p)
+{
+    return kind == KIND_F32 ? _mm512_loadu_ps((const void *)p) : kind == KIND_F16 ? v_load_f16(p) : v_load_bf16(p);
+}
+V16 v16 load_n(int kind, const uint8_t *p, uint32_t n)
+{
+    return kind == KIND_F32 ? _mm512_maskz_loadu_ps(first(n), (const void *)p) : kind == KIND_F16 ? v_load_f16_n(p, n) : v_load_bf16_n(p, n);
+}
+
+/* One tile: rows row[0..4) (absent ones repeat an earlier one), columns k0 .. k1. */
+struct tile {
+    const uint8_t *row[ROWS];
+    uint32_t rows;
+    uint64_t next;         /* bytes from a row to the one that this place of the next tile reads */
+    const float *x;
+    uint64_t ldx;
+    float *y;
+    uint64_t ldy;
+    uint64_t k0, k1, k;
+    float (*lanes)[ROWS][16]; /* [tokens] what waits between two cuts of k */
+};
+
+V16 void run_tile(int kind, int tokens, const struct tile *t)
+{
+    const uint8_t *p0 = t->row[0], *p1 = t->row[1], *p2 = t->row[2], *p3 = t->row[3];
+    const uint64_t es = width(kind);
+    uint64_t       i = t->k0;
+    v16            a[TOKENS][ROWS];
+
+#pragma GCC unroll 6
+    for (int n = 0; n < tokens; n++) {
+#pragma GCC unroll 4
+        for (int r = 0; r < ROWS; r++) a[n][r] = t->k0 == 0 ? v_set1(0.0f) : v_load(t->lanes[n][r]);
     }
-#define T1(D) D(0)
-#define T2(D) D(0) D(1)
-#define T4(D) D(0) D(1) D(2) D(3)
-#define T6(D) D(0) D(1) D(2) D(3) D(4) D(5)
+    for (; i + 16 <= t->k1; i += 16) {
+        const v16 w0 = load(kind, p0 + i * es), w1 = load(kind, p1 + i * es), w2 = load(kind, p2 + i * es), w3 = load(kind, p3 + i * es);
 
-/* Row tiles outside, tokens inside: the four rows stay in the first cache while all activations of the block pass by. */
-#define GEMM(type)                                                                                                     \
-    TILE(type, 1, T1)                                                                                                  \
-    TILE(type, 2, T2)                                                                                                  \
-    TILE(type, 4, T4)                                                                                                  \
-    TILE(type, 6, T6)                                                                                                  \
-    void pare_gemm_##type##_avx512(GEMM_ARGS)                                                                          \
-    {                                                                                                                  \
-        for (uint64_t r = r0; r < r1; r += 4) {                                                                        \
-            uint32_t       rows = r1 - r < 4 ? (uint32_t)(r1 - r) : 4, t = 0;                                          \
-            const uint8_t *row[4];                                                                                     \
-                                                                                                                       \
-            for (uint32_t j = 0; j < 4; j++) row[j] = (const uint8_t *)w + (r + (j < rows ? j : rows - 1)) * w_stride; \
-            for (; n - t >= 6; t += 6) tile_##type##_6(y + t * ldy + r, ldy, row, rows, x + t * ldx, ldx, k);          \
-            if (n - t >= 4) {                                                                                          \
-                tile_##type##_4(y + t * ldy + r, ldy, row, rows, x + t * ldx, ldx, k);                                 \
-                t += 4;                                                                                                \
-            }                                                                                                          \
-            if (n - t >= 2) {                                                                                          \
-                tile_##type##_2(y + t * ldy + r, ldy, row, rows, x + t * ldx, ldx, k);                                 \
-                t += 2;                                                                                                \
-            }                                                                                                          \
-            if (n - t >= 1) tile_##type##_1(y + t * ldy + r, ldy, row, rows, x + t * ldx, ldx, k);                     \
-        }                                                                                                              \
+        if (tokens <= 2) { /* reading memory is the limit: the same place four rows on */
+            __builtin_prefetch(p0 + i * es + t->next, 0, 2);
+            __builtin_prefetch(p1 + i * es + t->next, 0, 2);
+            __builtin_prefetch(p2 + i * es + t->next, 0, 2);
+            __builtin_prefetch(p3 + i * es + t->next, 0, 2);
+        }
+#pragma GCC unroll 6
+        for (int n = 0; n < tokens; n++) {
+            const v16 x = v_load(t->x + (unsigned)n * t->ldx + i);
+
+            a[n][0] = v_fma(w0, x, a[n][0]);
+            a[n][1] = v_fma(w1, x, a[n][1]);
+            a[n][2] = v_fma(w2, x, a[n][2]);
+            a[n][3] = v_fma(w3, x, a[n][3]);
+        }
     }
-GEMM(f32)
-GEMM(f16)
-GEMM(bf16)
+    if (t->k1 < t->k) {
+#pragma GCC unroll 6
+        for (int n = 0; n < tokens; n++) {
+#pragma GCC unroll 4
+            for (int r = 0; r < ROWS; r++) v_store(t->lanes[n][r], a[n][r]);
+        }
+        return;
+    }
+    if (i < t->k) {
+        const uint32_t  left = (uint32_t)(t->k - i);
+        const __mmask16 m = first(left);
+        const v16 w0 = load_n(kind, p0 + i * es, left), w1 = load_n(kind, p1 + i * es, left), w2 = load_n(kind, p2 + i * es, left),
+                  w3 = load_n(kind, p3 + i * es, left);
+
+#pragma GCC unroll 6
+        for (int n = 0; n < tokens; n++) {
+            const v16 x = _mm512_maskz_loadu_ps(m, t->x + (unsigned)n * t->ldx + i);
+
+            a[n][0] = _mm512_mask3_fmadd_ps(w0, x, a[n][0], m);
+            a[n][1] = _mm512_mask3_fmadd_ps(w1, x, a[n][1], m);
+            a[n][2] = _mm512_mask3_fmadd_ps(w2, x, a[n][2], m);
+            a[n][3] = _mm512_mask3_fmadd_ps(w3, x, a[n][3], m);
+        }
+    }
+#pragma GCC unroll 6
+    for (int n = 0; n < tokens; n++)
+        _mm_mask_storeu_ps(t->y + (unsigned)n * t->ldy, (__mmask8)((1u << t->rows) - 1u), v_tree4(a[n][0], a[n][1], a[n][2], a[n][3]));
+}
+
+typedef void (*tile_fn)(const struct tile *);
+
+/* The numbers of tokens that a tile exists for; the largest that fits is taken. */
+#define TILES(X, kind) X(kind, 1) X(kind, 2) X(kind, 4) X(kind, 6)
+#define TILE(kind, n) \
+    static void tile_##kind##_##n(const struct tile *t) { run_tile(KIND_##kind, n, t); }
+TILES(TILE, F32) TILES(TILE, F16) TILES(TILE, BF16)
+#define ENTRY(kind, n) [KIND_##kind][n] = tile_##kind##_##n,
+static const tile_fn tiles[3][TOKENS + 1] = { TILES(ENTRY, F32) TILES(ENTRY, F16) TILES(ENTRY, BF16) };
+
+/* Columns at a time so that the activations of n tokens stay in the first cache. */
+static uint64_t columns(uint64_t k, uint32_t n)
+{
+    uint64_t most = ACT_BYTES / sizeof(float) / n / 16 * 16;
+
+    return n == 1 || k <= most + most / 2 ? k : most;
+}
+
+/* n tokens (a number that tiles exist for), rows r0 .. r1. */
+static void rows_of(int kind, const uint8_t *w, uint64_t w_stride, struct tile t, uint64_t r0, uint64_t r1, uint32_t n)
+{
+    float          lanes[BLOCK_ROWS / ROWS][TOKENS][ROWS][16] __attribute__((aligned(64)));
+    const tile_fn  fn = tiles[kind][n];
+    const uint64_t step = columns(t.k, n);
+    float *const   y = t.y;
+
+    t.next = ROWS * w_stride;
+    for (uint64_t b = r0; b < r1; b += BLOCK_ROWS) {
+        const uint64_t end = b + BLOCK_ROWS < r1 ? b + BLOCK_ROWS : r1;
+
+        t.k0 = 0;
+        do {
+            t.k1 = t.k - t.k0 <= step ? t.k : t.k0 + step;
+            for (uint64_t r = b; r < end; r += ROWS) {
+                t.rows = end - r < ROWS ? (uint32_t)(end - r) : ROWS;
+                for (uint32_t j = 0; j < ROWS; j++) t.row[j] = w + (r + (j < t.rows ? j : t.rows - 1)) * w_stride;
+                t.y = y + r;
+                t.lanes = lanes[(r - b) / ROWS];
+                fn(&t);
+            }
+            t.k0 = t.k1;
+        } while (t.k0 < t.k);
+    }
+}
+
+static void gemm(int kind, float *y, uint64_t ldy, const void *w, uint64_t w_stride, const float *x, uint64_t ldx, uint64_t k, uint64_t r0,
+                 uint64_t r1, uint32_t n)
+{
+    for (uint32_t i = 0, m; i < n; i += m) {
+        for (m = n - i < TOKENS ? n - i : TOKENS; tiles[kind][m] == NULL; m--) {}
+        rows_of(kind, w, w_stride, (struct tile){ .x = x + i * ldx, .ldx = ldx, .y = y + i * ldy, .ldy = ldy, .k = k }, r0, r1, m);
+    }
+}
+
+void pare_gemm_f32_avx512(GEMM_ARGS) { gemm(KIND_F32, y, ldy, w, w_stride, x, ldx, k, r0, r1, n); }
+void pare_gemm_f16_avx512(GEMM_ARGS) { gemm(KIND_F16, y, ldy, w, w_stride, x, ldx, k, r0, r1, n); }
+void pare_gemm_bf16_avx512(GEMM_ARGS) { gemm(KIND_BF16, y, ldy, w, w_stride, x, ldx, k, r0, r1, n); }
