@@ -12,11 +12,15 @@
 struct shape {
     const char *name;
     uint32_t    vocab, embd, layers, heads, heads_kv, head_dim, ffn, ctx;
+    bool        tied, qwen3; /* one matrix for both ends; norms of the heads */
 };
 static const struct shape shapes[] = {
-    { "llama-1.1b", 32000, 2048, 22, 32, 4, 64, 5632, 8192 },  /* TinyLlama */
-    { "llama-135m", 49152, 576, 30, 9, 3, 64, 1536, 8192 },    /* SmolLM2 */
-    { "demo", 8192, 256, 6, 8, 4, 32, 768, 8192 },
+    { "llama-1.1b", 32000, 2048, 22, 32, 4, 64, 5632, 8192, false, false }, /* TinyLlama */
+    { "llama-135m", 49152, 576, 30, 9, 3, 64, 1536, 8192, false, false },   /* SmolLM2 */
+    { "llama-3.2-1b", 128256, 2048, 16, 32, 8, 64, 8192, 8192, true, false },
+    { "llama-3.1-8b", 128256, 4096, 32, 32, 8, 128, 14336, 8192, false, false },
+    { "qwen3-0.6b", 151936, 1024, 28, 16, 8, 128, 3072, 8192, true, true },
+    { "demo", 8192, 256, 6, 8, 4, 32, 768, 8192, false, false },
 };
 
 /* Rows of random weights, encoded once and repeated: a shared buffer a width, or one a tensor. */
@@ -87,11 +91,13 @@ static int layers(struct pare_checkpoint *c, const struct shape *s, const struct
         { "self_attn.v_proj", (uint64_t)s->heads_kv * s->head_dim, s->embd }, { "self_attn.o_proj", s->embd, (uint64_t)s->heads * s->head_dim },
         { "mlp.gate_proj", s->ffn, s->embd }, { "mlp.up_proj", s->ffn, s->embd }, { "mlp.down_proj", s->embd, s->ffn },
         { "input_layernorm", 1, s->embd }, { "post_attention_layernorm", 1, s->embd },
+        { "self_attn.q_norm", 1, s->head_dim }, { "self_attn.k_norm", 1, s->head_dim }, /* the last two: qwen3 only */
     };
+    const size_t n = sizeof m / sizeof *m - (s->qwen3 ? 0 : 2);
     char name[96];
 
     for (uint32_t l = 0; l < s->layers; l++)
-        for (size_t i = 0; i < sizeof m / sizeof *m; i++) {
+        for (size_t i = 0; i < n; i++) {
             snprintf(name, sizeof name, "model.layers.%u.%s.weight", l, m[i].part);
             PARE_FORWARD(add(c, name, m[i].rows == 1 ? pare_dtype_of(PARE_F32) : type, m[i].rows, m[i].cols, diag));
         }
@@ -110,9 +116,9 @@ int pare_synthetic_create(struct pare_checkpoint **out, const char *shape, const
     *out = NULL;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         if (strcmp(shapes[i].name, shape) == 0) s = &shapes[i];
-    PARE_FAIL_IF(diag, s == NULL, PARE_E_USAGE, "unknown shape \"%.40s\": llama-1.1b, llama-135m or demo", shape);
+    PARE_FAIL_IF(diag, s == NULL, PARE_E_USAGE, "unknown shape \"%.40s\": llama-1.1b, llama-3.2-1b, llama-3.1-8b, qwen3-0.6b, llama-135m or demo", shape);
     PARE_FAIL_IF(diag, !(type->caps & PARE_DT_WRITE), PARE_E_USAGE, "type %s cannot be written, so not be made", type->name);
-    n = s->layers * 9 + 3;
+    n = s->layers * 11 + 3;
     c = pare_zalloc(1, sizeof *c);
     if (c == NULL) return PARE_NOMEM(diag);
     c->format = &format;
@@ -129,14 +135,14 @@ int pare_synthetic_create(struct pare_checkpoint **out, const char *shape, const
         pv->names = pare_zalloc(n, sizeof *pv->names);
     }
     rc = c->tensors == NULL || c->maps == NULL || pv == NULL || c->path == NULL || pv->pool == NULL || pv->names == NULL ? PARE_NOMEM(diag) : PARE_OK;
-    c->config = json_pack("{s:s,s:[s],s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:b,s:s}", "model_type", "llama", "architectures",
-                          "LlamaForCausalLM", "vocab_size", (int)s->vocab, "hidden_size", (int)s->embd, "num_hidden_layers",
+    c->config = json_pack("{s:s,s:[s],s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:b,s:s}", "model_type", s->qwen3 ? "qwen3" : "llama",
+                          "architectures", s->qwen3 ? "Qwen3ForCausalLM" : "LlamaForCausalLM", "vocab_size", (int)s->vocab, "hidden_size", (int)s->embd, "num_hidden_layers",
                           (int)s->layers, "num_attention_heads", (int)s->heads, "num_key_value_heads", (int)s->heads_kv, "head_dim",
                           (int)s->head_dim, "intermediate_size", (int)s->ffn, "max_position_embeddings", (int)s->ctx, "rms_norm_eps",
-                          1e-5, "rope_theta", 10000.0, "tie_word_embeddings", 0, "hidden_act", "silu");
+                          1e-5, "rope_theta", 10000.0, "tie_word_embeddings", (int)s->tied, "hidden_act", "silu");
     if (rc == PARE_OK && c->config == NULL) rc = PARE_NOMEM(diag);
     if (rc == PARE_OK) rc = add(c, "model.embed_tokens.weight", type, s->vocab, s->embd, diag);
-    if (rc == PARE_OK) rc = add(c, "lm_head.weight", type, s->vocab, s->embd, diag);
+    if (rc == PARE_OK && !s->tied) rc = add(c, "lm_head.weight", type, s->vocab, s->embd, diag);
     if (rc == PARE_OK) rc = layers(c, s, type, diag);
     if (rc == PARE_OK) rc = add(c, "model.norm.weight", pare_dtype_of(PARE_F32), 1, s->embd, diag);
     if (rc == PARE_OK) rc = pare_checkpoint_index(c, diag);

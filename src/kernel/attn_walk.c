@@ -147,6 +147,12 @@ static bool sees(const struct walk *w, const struct query *q, uint32_t i, uint64
     return false;
 }
 
+/* Rows that come next, towards the second cache: what follows a segment is somewhere else, where hardware does not look. */
+static void ahead(const uint8_t *row, uint64_t bytes)
+{
+    for (uint64_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i, 0, 2);
+}
+
 /* One page, base .. base + PAGE - 1, from segment i on. Positions that are absent or invisible have score -inf, so their
  * probability is +0: they change neither the maximum nor, since a sum of probabilities is never -0, the sum. */
 static void page(const struct walk *w, uint32_t i, uint64_t base)
@@ -155,6 +161,10 @@ static void page(const struct walk *w, uint32_t i, uint64_t base)
     uint64_t lo = w->lo > base ? w->lo : base, hi = w->hi < base + PAGE ? w->hi : base + PAGE, p;
     uint32_t n;
 
+    if (i + 1 < a->n_seg) {
+        ahead(a->seg[i + 1].k, a->seg[i + 1].n * a->seg[i + 1].k_stride);
+        ahead(a->seg[i + 1].v, a->seg[i + 1].n * a->seg[i + 1].v_stride);
+    }
     if (lo != base || hi != base + PAGE || cut(&a->seg[i], lo, hi, &p) != PAGE)
         for (uint64_t j = 0; j < w->n * PAGE; j++) w->s[j] = -INFINITY;
     for (uint32_t j = i; j < a->n_seg && a->seg[j].pos0 < hi; j++) {

@@ -5,6 +5,7 @@
  *     VSTEP, PARTS    bytes of a vector; parts a panel is worked on in (2 with 32 bytes, rows 0..7 and 8..15)
  *     dot(acc, w, n, x, cls)   acc += codes of the vectors w[0..n) times x[0..4n), exact, n = 4 or 8
  *     TILE_TOKENS, DENSE_TILES, DIRECT_TOKENS, DIRECT_TILES   how many tokens there are kernels for, at most 16 and 8
+ *     PARE_DOT4(acc, w, x)   instead of dot: one vector of codes times x[0..4)
  *     code_class(kind), code_bias(kind, offset)   which form of dot, and what a code in that form is too small by
  *
  * Two ways through a matrix, one recipe (ref/gemmq_ref.c):

@@ -18,20 +18,13 @@ VIN int8_t code_lut(int8_t v) { return (int8_t)(v ^ -128); }
 VIN VI vi_byte(VI v) { return v; }
 VIN int code_bytes(int kind) { return kind == PARE_CODE_A8 ? 512 : kind >= PARE_CODE_L2 ? 128 + 64 * (kind - PARE_CODE_L2) : 128 + 64 * kind; }
 
-VIN VI dot(VI acc, const VI *w, int n, const int8_t *x, int cls)
-{
-    (void)cls;
-#pragma GCC unroll 8
-    for (int i = 0; i < n; i++) acc = _mm512_dpbusd_epi32(acc, w[i], vi_acts(x + 4 * i));
-    return acc;
-}
-
 /* Twelve accumulators of integers and twelve of floats fill the registers, so activations come from memory, spread to all lanes
  * by the instruction itself (the compiler would load them into a register first). The vector of codes is outside: neighbouring
  * instructions then belong to different chains, and the core need not look far ahead to stay busy. */
+typedef int32_t four __attribute__((may_alias, aligned(1)));
 VIN VI dot4(VI acc, VI w, const int8_t *x)
 {
-    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(w), "m"(*(const int32_t(*))(const void *)x));
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(w), "m"(*(const four *)(const void *)x));
     return acc;
 }
 #define PARE_DOT4 dot4

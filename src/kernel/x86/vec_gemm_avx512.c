@@ -155,7 +155,9 @@ static void gemm(int kind, float *y, uint64_t ldy, const void *w, uint64_t w_str
                  uint64_t r1, uint32_t n)
 {
     for (uint32_t i = 0, m; i < n; i += m) {
-        for (m = n - i < TOKENS ? n - i : TOKENS; tiles[kind][m] == NULL; m--) {}
+        const uint32_t left = n - i, want = left == 7 || left == 8 ? 4 : left < TOKENS ? left : TOKENS; /* 4 and 4, not 6 and 2 */
+
+        for (m = want; tiles[kind][m] == NULL; m--) {}
         rows_of(kind, w, w_stride, (struct tile){ .x = x + i * ldx, .ldx = ldx, .y = y + i * ldy, .ldy = ldy, .k = k }, r0, r1, m);
     }
 }
