@@ -337,6 +337,10 @@ typedef void (*unpack_fn)(struct weight_tile *, const uint8_t *, uint32_t, const
     X(A2, 0, 0) X(A2, 1, 1) X(A3, 1, 0) X(A4, 0, 0) X(A4, 0, 1) X(A5, 0, 0) X(A5, 0, 1) X(A6, 0, 0) X(A6, 1, 0)        \
     X(A8, 0, 0) X(L2, 0, 0) X(L2, 1, 0) X(L3, 0, 0) X(L3, 1, 0) X(L4, 0, 0)
 
+#ifdef PARE_CHECKED
+#undef DIRECT_TILES
+#define DIRECT_TILES(X, k, g, m) X(k, g, m, 1) X(k, g, m, 2) X(k, g, m, DIRECT_TOKENS)
+#endif
 #define DIRECT_ONE(k, g, m, n) \
     static void direct_##k##_##g##m##_##n(const struct direct *j) { direct(PARE_CODE_##k, g, m, n, j); }
 #define DIRECT_ALL(k, g, m) DIRECT_TILES(DIRECT_ONE, k, g, m)
