@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 struct pare_bench_settings {
-    const char *synthetic;  /* a shape ("llama-1.1b", "llama-3.2-1b", "llama-3.1-8b", "qwen3-0.6b", "llama-135m", "demo") with random weights in memory instead of a model */
+    const char *synthetic;  /* a shape such as "llama-1.1b" with random weights in memory instead of a model; an unknown one lists them */
     const char *type;       /* type of the synthetic weights, NULL: "q8_0" */
     const char *tests;      /* comma-separated: pp512, tg128, b4, b8, tg128@4096; NULL: pp512,tg128 */
     const char *kv;         /* cache type, NULL: "auto" */

@@ -104,6 +104,16 @@ static int layers(struct pare_checkpoint *c, const struct shape *s, const struct
     return PARE_OK;
 }
 
+static int unknown(const char *shape, struct pare_diag *diag)
+{
+    char   names[256] = "";
+    size_t at = 0;
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes && at < sizeof names; i++)
+        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i == 0 ? "" : ", ", shapes[i].name);
+    PARE_FAIL(diag, PARE_E_USAGE, "unknown shape \"%.40s\"; there are %s", shape, names);
+}
+
 int pare_synthetic_create(struct pare_checkpoint **out, const char *shape, const struct pare_dtype *type, struct pare_diag *diag)
 {
     static const struct pare_format format = { .name = "synthetic" };
@@ -116,7 +126,7 @@ int pare_synthetic_create(struct pare_checkpoint **out, const char *shape, const
     *out = NULL;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         if (strcmp(shapes[i].name, shape) == 0) s = &shapes[i];
-    PARE_FAIL_IF(diag, s == NULL, PARE_E_USAGE, "unknown shape \"%.40s\": llama-1.1b, llama-3.2-1b, llama-3.1-8b, qwen3-0.6b, llama-135m or demo", shape);
+    if (s == NULL) return unknown(shape, diag);
     PARE_FAIL_IF(diag, !(type->caps & PARE_DT_WRITE), PARE_E_USAGE, "type %s cannot be written, so not be made", type->name);
     n = s->layers * 11 + 3;
     c = pare_zalloc(1, sizeof *c);
@@ -136,8 +146,8 @@ int pare_synthetic_create(struct pare_checkpoint **out, const char *shape, const
     }
     rc = c->tensors == NULL || c->maps == NULL || pv == NULL || c->path == NULL || pv->pool == NULL || pv->names == NULL ? PARE_NOMEM(diag) : PARE_OK;
     c->config = json_pack("{s:s,s:[s],s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:b,s:s}", "model_type", s->qwen3 ? "qwen3" : "llama",
-                          "architectures", s->qwen3 ? "Qwen3ForCausalLM" : "LlamaForCausalLM", "vocab_size", (int)s->vocab, "hidden_size", (int)s->embd, "num_hidden_layers",
-                          (int)s->layers, "num_attention_heads", (int)s->heads, "num_key_value_heads", (int)s->heads_kv, "head_dim",
+                          "architectures", s->qwen3 ? "Qwen3ForCausalLM" : "LlamaForCausalLM", "vocab_size", (int)s->vocab,
+                          "hidden_size", (int)s->embd, "num_hidden_layers", (int)s->layers, "num_attention_heads", (int)s->heads, "num_key_value_heads", (int)s->heads_kv, "head_dim",
                           (int)s->head_dim, "intermediate_size", (int)s->ffn, "max_position_embeddings", (int)s->ctx, "rms_norm_eps",
                           1e-5, "rope_theta", 10000.0, "tie_word_embeddings", (int)s->tied, "hidden_act", "silu");
     if (rc == PARE_OK && c->config == NULL) rc = PARE_NOMEM(diag);

@@ -31,17 +31,17 @@ struct pare_attn_ops {
 void pare_attn_walk(const struct pare_attn_row *row, uint32_t n, const struct pare_attn *a, void *scratch, const struct pare_vec *v,
                     const struct pare_attn_ops *ops);
 
-/* A tier's two entries. */
-#define PARE_ATTN_ENTRIES(table, ops)                                                                                  \
-    static void attention_rows(const struct pare_attn_row *row, uint32_t n, const struct pare_attn *a, void *scratch)  \
+/* A tier's two entries, name_rows and name. */
+#define PARE_ATTN_ENTRIES(linkage, name, table, ops)                                                                   \
+    linkage void name##_rows(const struct pare_attn_row *row, uint32_t n, const struct pare_attn *a, void *scratch)    \
     {                                                                                                                  \
         pare_attn_walk(row, n, a, scratch, &table, &ops);                                                              \
     }                                                                                                                  \
-    static void attention(float *out, float *lse, const float *q, const struct pare_attn *a, void *scratch)            \
+    linkage void name(float *out, float *lse, const float *q, const struct pare_attn *a, void *scratch)                \
     {                                                                                                                  \
         const struct pare_attn_row row = { q, out, lse, a->pos, a->alibi_slope, a->sink };                             \
                                                                                                                        \
-        pare_attn_walk(&row, 1, a, scratch, &table, &ops);                                                             \
+        name##_rows(&row, 1, a, scratch);                                                                              \
     }
 
 #endif

@@ -186,6 +186,41 @@ static void gemm_tiers(void **state)
                     }
 }
 
+/* Rows of weights and of activations that no first cache holds, and more rows of outputs than wait together: tiers may cut k then. */
+static void gemm_long(void **state)
+{
+    static const uint64_t ks[] = { 1537, 2048, 2400, 4700, 5632 };
+    enum { ROWS = 131, TOKENS = 13, MOST = 5632 };
+    float   *x = malloc(TOKENS * MOST * sizeof *x), *w = malloc(ROWS * MOST * sizeof *w);
+    float   *y0 = malloc(ROWS * TOKENS * sizeof *y0), *y1 = malloc(ROWS * TOKENS * sizeof *y1);
+    uint8_t *rows = malloc(ROWS * MOST * sizeof *w);
+
+    (void)state;
+    for (size_t ki = 0; ki < sizeof ks / sizeof *ks; ki++)
+        for (int type = 0; type < 3; type++) {
+            const uint64_t k = ks[ki], stride = k * (type == 0 ? 4 : 2);
+
+            draw(x, TOKENS * k, ki == 3 ? 3 : 0, ki);
+            draw(w, ROWS * k, 0, 50 + ki);
+            for (uint64_t i = 0; i < ROWS * k; i++) {
+                uint16_t h = type == 1 ? pare_f32_to_f16(w[i]) : pare_f32_to_bf16(w[i]);
+                memcpy(rows + i * (type == 0 ? 4 : 2), type == 0 ? (void *)&w[i] : (void *)&h, type == 0 ? 4 : 2);
+            }
+            gemm_of(pare_vec_for(0), type)(y0, ROWS, rows, stride, x, k, k, 0, ROWS, TOKENS);
+            for (int tier = 1; tier <= PARE_TIER_VNNI; tier++)
+                for (uint32_t n = 1; n <= TOKENS; n += n < 8 ? 1 : 5) {
+                    memset(y1, 0x5a, ROWS * TOKENS * sizeof *y1);
+                    gemm_of(pare_vec_for(tier), type)(y1, ROWS, rows, stride, x, k, k, 0, ROWS, n);
+                    expect_same(y0, y1, (uint64_t)ROWS * n, "gemm of long rows", tier);
+                }
+        }
+    free(x);
+    free(w);
+    free(y0);
+    free(y1);
+    free(rows);
+}
+
 /* Plain C against sums in f64. */
 static void gemm_right(void **state)
 {
@@ -366,6 +401,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(elementwise), cmocka_unit_test(reductions), cmocka_unit_test(tails_leave_lanes_alone), cmocka_unit_test(gemm_tiers),
+        cmocka_unit_test(gemm_long),
         cmocka_unit_test(gemm_right), cmocka_unit_test(norms_right), cmocka_unit_test(acts_right), cmocka_unit_test(softmax_right),
         cmocka_unit_test(rope_tiers), cmocka_unit_test(stores), cmocka_unit_test(q8_shows_nonfinite),
     };

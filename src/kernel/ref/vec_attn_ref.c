@@ -67,14 +67,4 @@ static const struct pare_attn_ops ops = {
     .decode_f16 = decode_f16, .decode_q8 = decode_q8, .exp_sum = exp_sum,
 };
 
-PARE_ATTN_ENTRIES(pare_vec_ref, ops)
-
-void pare_ref_attention(float *out, float *lse, const float *q, const struct pare_attn *a, void *scratch)
-{
-    attention(out, lse, q, a, scratch);
-}
-
-void pare_ref_attention_rows(const struct pare_attn_row *row, uint32_t n, const struct pare_attn *a, void *scratch)
-{
-    attention_rows(row, n, a, scratch);
-}
+PARE_ATTN_ENTRIES(extern, pare_ref_attention, pare_vec_ref, ops)

@@ -8,7 +8,7 @@
 #include "kernel/x86/vec_elem_x86.h"
 #include "kernel/x86/vec_gemm_x86.h"
 
-PARE_ATTN_ENTRIES(pare_vec_avx512, attn_ops)
+PARE_ATTN_ENTRIES(static, attention, pare_vec_avx512, attn_ops)
 
 const struct pare_vec pare_vec_avx512 = {
     .tier = PARE_TIER_AVX512,
