@@ -18,7 +18,7 @@ struct pare_eval_settings {
     bool     bos;          /* each window is BOS and ctx - 1 tokens */
     bool     score_half;   /* score only the second half of each window */
     bool     f32_activations; /* reference path for quantized weights */
-    const char *kv;        /* "auto", "f32", "f16", "q8_0"; NULL: "auto" */
+    const char *kv;        /* "auto", "f32", "f16", "q8_0", "q5_0", "q4_0"; NULL: "auto" */
     uint8_t  reserved[64]; /* zero */
 };
 /* pare_eval_settings_default fills *s. Never fails. Since 0.1. */

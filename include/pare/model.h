@@ -15,7 +15,7 @@ extern "C" {
 struct pare_llm; /* opaque */
 
 /* How keys and values are kept. AUTO: as f32 when every weight is a float type (the reference), else as f16. */
-enum pare_kv_kind { PARE_KEEP_AUTO = 0, PARE_KEEP_F32 = 1, PARE_KEEP_F16 = 2, PARE_KEEP_Q8_0 = 3 };
+enum pare_kv_kind { PARE_KEEP_AUTO = 0, PARE_KEEP_F32 = 1, PARE_KEEP_F16 = 2, PARE_KEEP_Q8_0 = 3, PARE_KEEP_Q5_0 = 4, PARE_KEEP_Q4_0 = 5 };
 
 struct pare_llm_settings {
     uint32_t          n_ctx;           /* longest sequence, prompt and answer; 0: the model's own, at most 4096 */

@@ -16,6 +16,12 @@ struct stand_in {
     struct pare_weight  saved_weight;
 };
 
+/* Pages of the original that were read do not stay beside what is made of them. */
+static void let_go(const struct pare_target *t)
+{
+    if (t->slot->weight.tensor != NULL) pare_checkpoint_advise(t->slot->weight.ckpt, t->slot->weight.tensor, PARE_DONTNEED);
+}
+
 /* The whole tensor encoded, as a table that is looked up row by row, or as float rows that are multiplied where they lie. */
 static int build_rows(struct stand_in *s, const struct pare_dtype *type, struct pare_job *job, struct pare_diag *diag)
 {
@@ -29,6 +35,7 @@ static int build_rows(struct stand_in *s, const struct pare_dtype *type, struct 
     for (uint64_t r = 0; r < t->rows && rc == PARE_OK; r += step) {
         uint64_t n = t->rows - r < step ? t->rows - r : step;
         rc = pare_target_encode(t, type, r, n, false, s->rows + r * s->row_bytes, tmp, job, diag);
+        let_go(t);
     }
     pare_free(tmp);
     return rc;
@@ -54,7 +61,7 @@ static int build_packed(struct stand_in *s, const struct pare_dtype *type, struc
         for (uint64_t k = 0; k < n && rc == PARE_OK; k += PARE_PANEL)
             pare_pack_panel(&p, (uint32_t)((r + k) / PARE_PANEL), rows + k * s->row_bytes, s->row_bytes,
                             (uint32_t)(n - k < PARE_PANEL ? n - k : PARE_PANEL), scratch);
-        if (t->slot->weight.tensor != NULL) pare_checkpoint_advise(t->slot->weight.ckpt, t->slot->weight.tensor, PARE_DONTNEED);
+        let_go(t);
     }
     if (rc == PARE_OK) rc = pare_linear_append_packed(&s->lin, &p, diag);
     if (rc < 0) pare_aligned_free(p.data);

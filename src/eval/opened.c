@@ -8,17 +8,18 @@
 
 int pare_kv_type_of(const char *name, const struct pare_model_info *info, enum pare_type *out, struct pare_diag *diag)
 {
-    if (name == NULL || strcmp(name, "auto") == 0)
+    static const enum pare_type kinds[] = { PARE_F32, PARE_F16, PARE_Q8_0, PARE_Q5_0, PARE_Q4_0 };
+
+    if (name == NULL || strcmp(name, "auto") == 0) {
         *out = info->all_float ? PARE_F32 : PARE_F16;
-    else if (strcmp(name, "f32") == 0)
-        *out = PARE_F32;
-    else if (strcmp(name, "f16") == 0)
-        *out = PARE_F16;
-    else if (strcmp(name, "q8_0") == 0)
-        *out = PARE_Q8_0;
-    else
-        PARE_FAIL(diag, PARE_E_USAGE, "unknown cache type \"%.40s\": auto, f32, f16 or q8_0", name);
-    return PARE_OK;
+        return PARE_OK;
+    }
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(name, pare_dtype_of(kinds[i])->name) == 0) {
+            *out = kinds[i];
+            return PARE_OK;
+        }
+    PARE_FAIL(diag, PARE_E_USAGE, "unknown cache type \"%.40s\": auto, f32, f16, q8_0, q5_0 or q4_0", name);
 }
 
 int pare_opened_open(struct pare_opened *o, const char *path, const struct pare_open_settings *s, struct pare_job *job,

@@ -14,7 +14,7 @@ struct pare_opened {
 };
 struct pare_open_settings {
     enum pare_act_mode act_mode;
-    const char *kv;      /* "auto" (f32 when all weights are float, else f16), "f32", "f16", "q8_0"; NULL: auto */
+    const char *kv;      /* "auto" (f32 when all weights are float, else f16), "f32", "f16", "q8_0", "q5_0", "q4_0"; NULL: auto */
     uint32_t    ctx;
     bool        stream;  /* load units one by one */
     bool        tokenizer;

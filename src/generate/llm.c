@@ -16,9 +16,14 @@ void pare_llm_settings_default(struct pare_llm_settings *s) { memset(s, 0, sizeo
 
 static enum pare_type kv_type(const struct pare_llm_settings *s, const struct pare_model_info *info)
 {
-    if (s->kv == PARE_KEEP_F32) return PARE_F32;
-    if (s->kv == PARE_KEEP_F16) return PARE_F16;
-    if (s->kv == PARE_KEEP_Q8_0) return PARE_Q8_0;
+    switch (s->kv) {
+    case PARE_KEEP_F32: return PARE_F32;
+    case PARE_KEEP_F16: return PARE_F16;
+    case PARE_KEEP_Q8_0: return PARE_Q8_0;
+    case PARE_KEEP_Q5_0: return PARE_Q5_0;
+    case PARE_KEEP_Q4_0: return PARE_Q4_0;
+    case PARE_KEEP_AUTO: break;
+    }
     return info->all_float ? PARE_F32 : PARE_F16;
 }
 

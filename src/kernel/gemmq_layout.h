@@ -50,6 +50,10 @@ struct pare_layout {
 /* pare_layout_of fills *l for rows of cols columns; false for a type that cannot be packed. cols <= 2^31. */
 bool pare_layout_of(struct pare_layout *l, const struct pare_dtype *t, uint64_t cols);
 
+/* Writes one block of one row of a panel, for types whose blocks of 32 have a half-precision scale of their own and nothing else: d are
+ * the scale's bits, codes are below 1 << bits. The row's other blocks and the other rows stay. */
+void pare_pack_block(uint8_t *panel, const struct pare_layout *l, uint32_t block, uint32_t row, uint16_t d, const uint8_t code[PARE_QBLOCK]);
+
 /* NaNs have many bit patterns and instructions disagree about which one comes out; results hold only this one. */
 #define PARE_NAN_BITS 0x7fc00000u
 

@@ -157,6 +157,17 @@ static void put_codes(uint8_t *at, enum pare_code_kind kind, const uint32_t w[8]
     }
 }
 
+void pare_pack_block(uint8_t *panel, const struct pare_layout *l, uint32_t block, uint32_t row, uint16_t d, const uint8_t code[PARE_QBLOCK])
+{
+    uint8_t *head = panel + block * l->head_bytes + 2 * row;
+    uint32_t w[8];
+
+    head[0] = (uint8_t)d;
+    head[1] = (uint8_t)(d >> 8);
+    memcpy(w, code, sizeof w);
+    put_codes(panel + l->codes_at + (uint64_t)block * l->block_bytes + 4 * row, l->kind, w);
+}
+
 void pare_pack_panel(const struct pare_packed *p, uint32_t panel, const uint8_t *rows, uint64_t row_stride, uint32_t n_rows, void *scratch)
 {
     const struct pare_dtype *t = p->type;

@@ -18,7 +18,8 @@ enum pare_act {
 };
 
 /* One segment of cached keys and values of one KV head: n positions pos0 .. pos0 + n - 1.
- * type f32 or f16: k row j at k + j * k_stride (bytes), head_dim values. q8_0: blocks of 32 (34 bytes), head_dim padded to 32. */
+ * Type f32 or f16: k row j at k + j * k_stride (bytes), head_dim values. A quantized type (kernel/kv_tile.h): k and v are the tiles of
+ * the page that holds the positions; the segment does not reach past that page, strides are not looked at. */
 struct pare_kv_seg {
     const uint8_t *k, *v;
     uint64_t k_stride, v_stride;  /* bytes between positions */
@@ -26,12 +27,16 @@ struct pare_kv_seg {
 };
 
 /* One query row of one head against its segments, in position order. Pages of PARE_ATTN_PAGE absolute positions are the fixed
- * split: online softmax state is updated once a page, whatever the segments' borders, so batch and threads change no bit. */
+ * split: online softmax state is updated once a page, whatever the segments' borders, so batch and threads change no bit. After every
+ * PARE_ATTN_CHUNK positions the state is put aside and joined, so that threads may take chunks. */
 #define PARE_ATTN_PAGE 64
+#define PARE_ATTN_CHUNK 512
+struct pare_gemmq;
 struct pare_attn {
     const struct pare_kv_seg *seg;
     uint32_t n_seg;
-    enum pare_type k_type, v_type;     /* PARE_F32, PARE_F16, PARE_Q8_0 */
+    enum pare_type k_type, v_type;     /* PARE_F32, PARE_F16, or a type of kernel/kv_tile.h */
+    const struct pare_gemmq *mm;       /* products with quantized keys; NULL when there are none */
     uint32_t dk, dv;                   /* width of keys and of values */
     uint32_t pos;                      /* position of the query: keys with position <= pos are visible (causal) */
     uint32_t window;                   /* 0: all; else only positions > pos - window */
@@ -51,6 +56,7 @@ struct pare_attn_row {
     uint32_t pos;        /* these three stand for the fields of pare_attn */
     float    alibi_slope;
     const float *sink;
+    float *part;         /* NULL, or [2 + dv]: the state of one chunk goes here; out, lse and sink are not looked at */
 };
 
 struct pare_vec {
@@ -85,6 +91,8 @@ struct pare_vec {
     void (*attention)(float *out, float *lse, const float *q, const struct pare_attn *a, void *scratch);
     /* n <= PARE_ATTN_ROWS rows at once, each with the bits that it has alone: pages are read and decoded once for all. */
     void (*attention_rows)(const struct pare_attn_row *row, uint32_t n, const struct pare_attn *a, void *scratch);
+    /* The result from the states of n chunks in the order of positions, part i at part + i * stride: the bits of one call. */
+    void (*attention_join)(const struct pare_attn_row *row, uint32_t dv, const float *part, uint64_t stride, uint32_t n);
     /* f32 row to KV type and back is done with pare_kv_store_row / tensor types */
     void (*store_f16)(uint16_t *dst, const float *src, uint64_t n);
     void (*store_q8)(uint8_t *dst, const float *src, uint64_t n); /* q8_0 blocks, n padded to 32 with zeros; amax/127, nearest even */

@@ -12,17 +12,17 @@ extern const struct pare_vec pare_vec_avx2, pare_vec_avx512;
 
 /* The inner loops of attention. Rows lie stride bytes apart with 1-byte alignment; n <= PARE_ATTN_PAGE. */
 struct pare_attn_ops {
-    /* s[j] = dot16(q, k row j). Keys in f32 and f16 go through gemm_f32 and gemm_f16. */
-    void (*scores_q8)(float *s, const uint8_t *k, uint64_t stride, const float *q, uint32_t dk, uint32_t n);
     /* o[i] = fma(p[j], v row j [i], o[i]) for j = 0 .. n - 1. */
     void (*values_f32)(float *o, const float *p, const uint8_t *v, uint64_t stride, uint32_t dv, uint32_t n);
     void (*values_f16)(float *o, const float *p, const uint8_t *v, uint64_t stride, uint32_t dv, uint32_t n);
-    void (*values_q8)(float *o, const float *p, const uint8_t *v, uint64_t stride, uint32_t dv, uint32_t n);
     /* values_f32 for several rows, o[r] and p + r * PARE_ATTN_PAGE. */
     void (*values_rows)(float *const *o, uint32_t rows, const float *p, const uint8_t *v, uint64_t stride, uint32_t dv, uint32_t n);
-    /* Row j in f32 at x + j * ldx; blocks of q8_0 are decoded whole. */
+    /* o[r][i] = fma(p[r][j] * d, code, o[r][i]) for positions j = j0 .. j1 - 1 of a tile of values (kernel/kv_tile.h), where d is the scale
+     * of block i / 32 of position j and p + r * PARE_ATTN_PAGE belongs to position 0 of the tile. */
+    void (*values_tile)(float *const *o, uint32_t rows, const float *p, const uint8_t *tile, enum pare_type type, uint32_t dv, uint32_t j0,
+                        uint32_t j1);
+    /* Row j in f32 at x + j * ldx. */
     void (*decode_f16)(float *x, uint64_t ldx, const uint8_t *row, uint64_t stride, uint32_t d, uint32_t n);
-    void (*decode_q8)(float *x, uint64_t ldx, const uint8_t *row, uint64_t stride, uint32_t d, uint32_t n);
     /* s = exp(s - m) over a whole page; returns the 16-lane sum. */
     float (*exp_sum)(float *s, float m);
 };
@@ -31,15 +31,21 @@ struct pare_attn_ops {
 void pare_attn_walk(const struct pare_attn_row *row, uint32_t n, const struct pare_attn *a, void *scratch, const struct pare_vec *v,
                     const struct pare_attn_ops *ops);
 
-/* A tier's two entries, name_rows and name. */
+void pare_attn_join(const struct pare_attn_row *row, uint32_t dv, const float *part, uint64_t stride, uint32_t n, const struct pare_vec *v);
+
+/* A tier's entries, name_rows, name_join and name. */
 #define PARE_ATTN_ENTRIES(linkage, name, table, ops)                                                                   \
     linkage void name##_rows(const struct pare_attn_row *row, uint32_t n, const struct pare_attn *a, void *scratch)    \
     {                                                                                                                  \
         pare_attn_walk(row, n, a, scratch, &table, &ops);                                                              \
     }                                                                                                                  \
+    linkage void name##_join(const struct pare_attn_row *row, uint32_t dv, const float *part, uint64_t stride, uint32_t n) \
+    {                                                                                                                  \
+        pare_attn_join(row, dv, part, stride, n, &table);                                                              \
+    }                                                                                                                  \
     linkage void name(float *out, float *lse, const float *q, const struct pare_attn *a, void *scratch)                \
     {                                                                                                                  \
-        const struct pare_attn_row row = { q, out, lse, a->pos, a->alibi_slope, a->sink };                             \
+        const struct pare_attn_row row = { q, out, lse, a->pos, a->alibi_slope, a->sink, NULL };                       \
                                                                                                                        \
         name##_rows(&row, 1, a, scratch);                                                                              \
     }

@@ -312,6 +312,8 @@ static void layout(const struct pare_model *m, struct pare_layout *l, struct par
     k->run = pare_layout_take(l, n, sizeof *k->run);
     k->max_seg = m->info.n_ctx / PARE_ATTN_PAGE + 2;
     k->seg = pare_layout_take(l, (uint64_t)w->n_threads * k->max_seg, sizeof *k->seg);
+    k->max_part = m->info.n_ctx / PARE_ATTN_CHUNK + 2;
+    k->part = pare_layout_take(l, (uint64_t)k->max_part * c->n_head, (2ull + c->dv) * sizeof(float));
 }
 
 static void close_model(struct pare_model *m)

@@ -175,6 +175,8 @@ struct pare_dense_work {
     uint32_t *run;         /* [n] first rows of the runs that attention takes together */
     struct pare_kv_seg *seg; /* [threads, max_seg] */
     uint32_t max_seg;
+    float   *part;         /* [max_part, n_head, 2 + dv] states of chunks that threads work on side by side */
+    uint32_t max_part;
 };
 
 /* What the stages of a layer share. */
@@ -190,6 +192,9 @@ struct pare_dense_run {
     float                    *x;
     uint32_t                  n;
 };
+static inline uint32_t pare_dense_qkv_width(const struct pare_dense_cfg *c) { return (c->n_head + c->n_head_kv) * c->dk + c->n_head_kv * c->dv; }
+/* w->att = attention of the queries in w->qkv over the sessions, which hold their own keys and values already. */
+void pare_dense_heads(const struct pare_dense_run *r);
 /* w->att = attention of in [n, n_embd] (before the output projection); appends keys and values. */
 int  pare_dense_attend(const struct pare_dense_run *r, const float *in, struct pare_diag *diag);
 /* y = l(x), with scratch; tells the observer. */

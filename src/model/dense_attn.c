@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/model/dense_attn.c: the attention half of a plain decoder layer: queries, keys and values, their norms and rotation,
- * appending to the sessions, and
- * jobs of several rows and heads that share keys and values. */
+ * src/model/dense_attn.c: the attention half of a plain decoder layer: queries, keys and values, their norms and rotation, and
+ * appending to the sessions. */
 #include <string.h>
 
 #include "base/job.h"
@@ -10,7 +9,7 @@
 
 static uint32_t q_width(const struct pare_dense_cfg *c) { return c->n_head * c->dk; }
 static uint32_t k_width(const struct pare_dense_cfg *c) { return c->n_head_kv * c->dk; }
-static uint32_t qkv_width(const struct pare_dense_cfg *c) { return q_width(c) + k_width(c) + c->n_head_kv * c->dv; }
+static uint32_t qkv_width(const struct pare_dense_cfg *c) { return pare_dense_qkv_width(c); }
 
 /* The norms of the low-rank parts are made without the config's epsilon in the published code: it is their class's own. */
 #define LOW_EPS 1e-6f
@@ -144,91 +143,6 @@ static void store_row(void *ctx, uint32_t i, uint32_t worker)
     pare_kv_put(r->b->session[i]->kv, r->vk, r->u->index, r->b->pos[i], k, k + k_width(c));
 }
 
-/* How attention is cut: a job is a run of rows (consecutive positions of one session) times some heads of a group, as many as one
- * call takes. Only speed depends on it. */
-struct attend {
-    const struct stage *s;
-    uint32_t n_runs, run_rows; /* rows of a run at most */
-    uint32_t heads, parts;     /* heads of a job, jobs of a group */
-};
-
-static void attend_job(void *ctx, uint32_t job, uint32_t worker)
-{
-    const struct attend         *t = ctx;
-    const struct stage          *s = t->s;
-    const struct pare_dense_run *r = s->r;
-    const struct pare_dense_cfg *c = &r->d->c;
-    uint32_t                     per_run = c->n_head_kv * t->parts, run = job / per_run, kv_head = job % per_run / t->parts;
-    uint32_t                     group = c->n_head / c->n_head_kv, h0 = kv_head * group + job % t->parts * t->heads;
-    uint32_t                     h1 = h0 + t->heads < (kv_head + 1) * group ? h0 + t->heads : (kv_head + 1) * group, n = 0;
-    uint32_t                     i0 = r->w->run[run], i1 = run + 1 < t->n_runs ? r->w->run[run + 1] : r->n;
-    uint32_t                     first = r->b->pos[i0], last = r->b->pos[i1 - 1];
-    uint32_t                     from = s->lc->window != 0 && first >= s->lc->window ? first - s->lc->window + 1 : 0;
-    const struct pare_kv_cache  *kv = r->b->session[i0]->kv;
-    struct pare_kv_seg          *seg = r->w->seg + (uint64_t)worker * r->w->max_seg;
-    struct pare_attn_row         row[PARE_ATTN_ROWS];
-    struct pare_attn             a;
-
-    memset(&a, 0, sizeof a);
-    a.seg = seg;
-    a.n_seg = pare_kv_segments(kv, r->u->index, kv_head, from, last + 1, seg, r->w->max_seg);
-    a.k_type = a.v_type = pare_kv_type(kv);
-    a.dk = c->dk;
-    a.dv = c->dv;
-    a.window = s->lc->window;
-    a.causal = true;
-    a.scale = s->lc->scale;
-    a.softcap = c->softcap;
-    a.alibi_bf16 = r->d->slope != NULL && c->t.alibi_bf16;
-    for (uint32_t i = i0; i < i1; i++)
-        for (uint32_t h = h0; h < h1; h++)
-            row[n++] = (struct pare_attn_row){ .q = r->w->qkv + (uint64_t)i * qkv_width(c) + (uint64_t)h * c->dk,
-                                               .out = r->w->att + ((uint64_t)i * c->n_head + h) * c->dv, .pos = r->b->pos[i],
-                                               .alibi_slope = r->d->slope != NULL ? r->d->slope[h] : 0.0f };
-    r->vk->attention_rows(row, n, &a, r->w->attn_scratch + worker * r->w->attn_stride);
-}
-
-/* Below about this many multiply-adds a second thread comes too late to help (waking it costs some microseconds). */
-#define ALONE (1u << 17)
-
-static void find_runs(struct attend *t)
-{
-    const struct pare_batch *b = t->s->r->b;
-    uint32_t                *run = t->s->r->w->run;
-
-    t->n_runs = 0;
-    for (uint32_t i = 0; i < t->s->r->n; i++) {
-        bool goes_on = i > 0 && b->session[i] == b->session[i - 1] && b->pos[i] == b->pos[i - 1] + 1;
-
-        if (!goes_on || i - run[t->n_runs - 1] == t->run_rows) run[t->n_runs++] = i;
-    }
-}
-
-static void attend_rows(struct stage *s)
-{
-    const struct pare_dense_run *r = s->r;
-    const struct pare_dense_cfg *c = &r->d->c;
-    struct attend                t = { .s = s, .heads = c->n_head / c->n_head_kv };
-    uint64_t                     keys = 0;
-    uint32_t                     jobs;
-
-    for (uint32_t i = 0; i < r->n; i++) {
-        uint32_t len = r->b->pos[i] + 1;
-        keys += s->lc->window != 0 && len > s->lc->window ? s->lc->window : len;
-    }
-    if (t.heads > PARE_ATTN_ROWS) t.heads = PARE_ATTN_ROWS;
-    while (t.heads > 1 && r->n * (c->n_head / t.heads) < pare_job_threads(r->job)) t.heads = (t.heads + 1) / 2;
-    t.parts = (c->n_head / c->n_head_kv + t.heads - 1) / t.heads;
-    t.run_rows = PARE_ATTN_ROWS / t.heads;
-    find_runs(&t);
-    jobs = t.n_runs * c->n_head_kv * t.parts;
-    if (keys * c->n_head * (c->dk + c->dv) > ALONE) {
-        pare_team_run(r->job->team, jobs, attend_job, &t);
-        return;
-    }
-    for (uint32_t i = 0; i < jobs; i++) attend_job(&t, i, 0);
-}
-
 int pare_dense_attend(const struct pare_dense_run *r, const float *in, struct pare_diag *diag)
 {
     struct stage s = { r, &r->d->layer[r->u->index], &r->d->c.layer[r->u->index] };
@@ -236,6 +150,6 @@ int pare_dense_attend(const struct pare_dense_run *r, const float *in, struct pa
     for (uint32_t i = 0; i < r->n; i++) PARE_FORWARD(pare_kv_reserve(r->b->session[i]->kv, r->b->pos[i] + 1, diag));
     project(&s, in);
     pare_rows_run(r->job, r->n, store_row, &s);
-    attend_rows(&s);
+    pare_dense_heads(r);
     return PARE_OK;
 }

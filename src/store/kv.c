@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/store/kv.c: one block of memory a page, which holds that page of every slot; a slot holds K [n_head_kv][PAGE][row] and
- * then V likewise, so that the keys of one head lie in one run. A page of f16 keys of width 64 is 8 KiB: long enough for
+ * src/store/kv.c: one block of memory a page, which holds that page of every slot; a slot holds K [n_head_kv][PAGE][row] (or
+ * [n_head_kv] tiles, kernel/kv_tile.h) and then V likewise, so that the keys of one head lie in one run. A page of f16 keys of width 64 is 8 KiB: long enough for
  * sequential reads, short enough that a session of a few words costs little. */
 #include "store/kv.h"
 
@@ -10,11 +10,12 @@
 #include "base/checked.h"
 #include "base/mem.h"
 #include "base/status.h"
+#include "kernel/kv_tile.h"
 
 /* Where a layer lies in a page block. */
 struct place {
     uint64_t k, v;              /* offsets of K and V */
-    uint64_t k_row, v_row;      /* bytes of one position */
+    uint64_t k_head, v_head;    /* bytes of one head's page */
     struct pare_kv_shape shape;
 };
 
@@ -30,21 +31,25 @@ struct pare_kv_cache {
 
 static uint32_t pages_of(uint32_t len) { return (uint32_t)(((uint64_t)len + PARE_ATTN_PAGE - 1) / PARE_ATTN_PAGE); }
 
-/* Bytes of one position of one head: q8_0 rows are padded to whole blocks. */
-static uint64_t row_bytes(enum pare_type type, uint32_t width)
+static uint64_t float_bytes(enum pare_type type) { return type == PARE_F16 ? 2 : 4; }
+
+/* Bytes that one head's page of keys or of values takes: PAGE rows of floats, or a tile. Either way a multiple of 64. */
+static uint64_t page_of_keys(enum pare_type type, uint32_t dk)
 {
-    if (type == PARE_Q8_0) return ((uint64_t)width + 31) / 32 * 34;
-    return (uint64_t)width * (type == PARE_F16 ? 2 : 4);
+    return pare_kv_tile_type(type) ? pare_ktile_bytes(type, dk) : PARE_ATTN_PAGE * float_bytes(type) * dk;
+}
+static uint64_t page_of_values(enum pare_type type, uint32_t dv)
+{
+    return pare_kv_tile_type(type) ? pare_vtile_bytes(type, dv) : PARE_ATTN_PAGE * float_bytes(type) * dv;
 }
 
-/* Bytes that a layer needs in a page block; *v is where its V begins. False on overflow. PAGE rows keep every offset a
- * multiple of 64. */
+/* Bytes that a layer needs in a page block; *v is where its V begins. False on overflow. */
 static bool layer_bytes(enum pare_type type, const struct pare_kv_shape *s, uint64_t *v, uint64_t *all)
 {
     uint64_t k = 0, b = 0;
 
-    return pare_mul_u64(row_bytes(type, s->dk) * PARE_ATTN_PAGE, s->n_head_kv, &k) &&
-           pare_mul_u64(row_bytes(type, s->dv) * PARE_ATTN_PAGE, s->n_head_kv, &b) && (*v = k, pare_add_u64(k, b, all));
+    return pare_mul_u64(page_of_keys(type, s->dk), s->n_head_kv, &k) && pare_mul_u64(page_of_values(type, s->dv), s->n_head_kv, &b) &&
+           (*v = k, pare_add_u64(k, b, all));
 }
 
 /* Lays out a page block: layer l lies in slot l mod n_slots, a slot is as large as the largest of its layers. place may be NULL
@@ -60,8 +65,8 @@ static bool lay_out(const struct pare_kv_settings *s, struct place *place, uint6
             if (!layer_bytes(s->type, &s->shape[l], &v, &b)) return false;
             if (b > largest) largest = b;
             if (place != NULL)
-                place[l] = (struct place){ .k = at, .v = at + v, .k_row = row_bytes(s->type, s->shape[l].dk),
-                                           .v_row = row_bytes(s->type, s->shape[l].dv), .shape = s->shape[l] };
+                place[l] = (struct place){ .k = at, .v = at + v, .k_head = page_of_keys(s->type, s->shape[l].dk),
+                                           .v_head = page_of_values(s->type, s->shape[l].dv), .shape = s->shape[l] };
             if (l > UINT32_MAX - s->n_slots) break;
         }
         if (!pare_add_u64(at, largest, &at)) return false;
@@ -75,8 +80,8 @@ int pare_kv_create(struct pare_kv_cache **out, const struct pare_kv_settings *s,
     struct pare_kv_cache *c;
 
     *out = NULL;
-    PARE_FAIL_IF(diag, s->type != PARE_F32 && s->type != PARE_F16 && s->type != PARE_Q8_0, PARE_E_USAGE,
-                 "the cache can hold f32, f16 or q8_0");
+    PARE_FAIL_IF(diag, s->type != PARE_F32 && s->type != PARE_F16 && !pare_kv_tile_type(s->type), PARE_E_USAGE,
+                 "the cache can hold f32, f16, q8_0, q5_0 or q4_0");
     PARE_FAIL_IF(diag, s->n_layers != 0 && (s->n_slots == 0 || s->n_slots > s->n_layers), PARE_E_USAGE,
                  "%u slots for %u layers", s->n_slots, s->n_layers);
     c = pare_zalloc(1, sizeof *c);
@@ -137,29 +142,38 @@ int pare_kv_reserve(struct pare_kv_cache *c, uint32_t len, struct pare_diag *dia
         if (p == NULL)
             return PARE_ERR(diag, PARE_E_NOMEM, "out of memory for cache page %u of %u (%llu bytes each)", c->n_pages + 1, need,
                             (unsigned long long)c->page_bytes);
+        if (pare_kv_tile_type(c->type)) memset(p, 0, c->page_bytes); /* panels are multiplied whole, positions to come included */
         c->page[c->n_pages++] = p;
     }
     return PARE_OK;
 }
 
 /* One row in the cache's type. */
-static void store_row(const struct pare_kv_cache *c, const struct pare_vec *vk, uint8_t *dst, const float *src, uint32_t width)
+static void store_floats(enum pare_type type, const struct pare_vec *vk, uint8_t *head, uint64_t row, const float *src, uint32_t width)
 {
-    if (c->type == PARE_F32) memcpy(dst, src, (size_t)width * sizeof *src);
-    else if (c->type == PARE_F16) vk->store_f16((uint16_t *)(void *)dst, src, width); /* even: rows are whole f16 */
-    else vk->store_q8(dst, src, width);
+    uint8_t *dst = head + row * width * float_bytes(type);
+
+    if (type == PARE_F32) memcpy(dst, src, (size_t)width * sizeof *src);
+    else vk->store_f16((uint16_t *)(void *)dst, src, width); /* even: rows are whole f16 */
 }
 
 void pare_kv_put(struct pare_kv_cache *c, const struct pare_vec *vk, uint32_t layer, uint32_t pos, const float *k, const float *v)
 {
     const struct place *p = &c->place[layer];
     uint8_t            *base = c->page[pos / PARE_ATTN_PAGE];
-    uint64_t            row = pos % PARE_ATTN_PAGE;
+    uint32_t            row = pos % PARE_ATTN_PAGE;
     uint32_t            len = atomic_load_explicit(&c->len, memory_order_relaxed);
 
-    for (uint64_t h = 0; h < p->shape.n_head_kv; h++, row += PARE_ATTN_PAGE) {
-        store_row(c, vk, base + p->k + row * p->k_row, k + h * p->shape.dk, p->shape.dk);
-        store_row(c, vk, base + p->v + row * p->v_row, v + h * p->shape.dv, p->shape.dv);
+    for (uint64_t h = 0; h < p->shape.n_head_kv; h++, k += p->shape.dk, v += p->shape.dv) {
+        uint8_t *kh = base + p->k + h * p->k_head, *vh = base + p->v + h * p->v_head;
+
+        if (pare_kv_tile_type(c->type)) {
+            pare_ktile_put(kh, c->type, vk, row, k, p->shape.dk);
+            pare_vtile_put(vh, c->type, vk, row, v, p->shape.dv);
+        } else {
+            store_floats(c->type, vk, kh, row, k, p->shape.dk);
+            store_floats(c->type, vk, vh, row, v, p->shape.dv);
+        }
     }
     /* Rows of a batch may be put by several threads; the largest position wins in any order. */
     while (len <= pos && !atomic_compare_exchange_weak_explicit(&c->len, &len, pos + 1, memory_order_relaxed, memory_order_relaxed))
@@ -174,12 +188,13 @@ uint32_t pare_kv_segments(const struct pare_kv_cache *c, uint32_t layer, uint32_
 
     if (to > len) to = len;
     while (from < to && n < max) {
-        uint64_t first = (uint64_t)head * PARE_ATTN_PAGE + from % PARE_ATTN_PAGE;
+        uint64_t k_row = p->k_head / PARE_ATTN_PAGE, v_row = p->v_head / PARE_ATTN_PAGE;
+        uint32_t first = pare_kv_tile_type(c->type) ? 0 : from % PARE_ATTN_PAGE; /* tiles are named whole */
         uint32_t room = PARE_ATTN_PAGE - from % PARE_ATTN_PAGE, take = to - from < room ? to - from : room;
         uint8_t *base = c->page[from / PARE_ATTN_PAGE];
 
-        seg[n++] = (struct pare_kv_seg){ .k = base + p->k + first * p->k_row, .v = base + p->v + first * p->v_row,
-                                         .k_stride = p->k_row, .v_stride = p->v_row, .pos0 = from, .n = take };
+        seg[n++] = (struct pare_kv_seg){ .k = base + p->k + head * p->k_head + first * k_row, .v = base + p->v + head * p->v_head + first * v_row,
+                                         .k_stride = k_row, .v_stride = v_row, .pos0 = from, .n = take };
         from += take;
     }
     return n;

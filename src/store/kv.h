@@ -14,7 +14,7 @@ struct pare_kv_shape { uint32_t n_head_kv, dk, dv; };
 struct pare_kv_cache;
 
 struct pare_kv_settings {
-    enum pare_type type;        /* PARE_F32, PARE_F16 or PARE_Q8_0 */
+    enum pare_type type;        /* PARE_F32, PARE_F16, or a type of kernel/kv_tile.h: q8_0, q5_0, q4_0 */
     uint32_t n_layers;
     uint32_t n_slots;           /* n_layers normally; 1 when streaming */
     const struct pare_kv_shape *shape; /* [n_layers]; when n_slots < n_layers all equal or the slot takes the largest */

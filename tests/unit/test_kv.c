@@ -2,6 +2,8 @@
  * tests/unit/test_kv.c: the cache against plain arrays, its forecast against what it allocates, failing allocations. */
 #include "fixture.h"
 
+#include <math.h>
+
 #include "base/mem.h"
 #include "base/rng.h"
 #include "store/kv.h"
@@ -12,12 +14,53 @@
 static const struct pare_kv_shape shapes[LAYERS] = { { 2, 16, 16 }, { 1, 40, 24 }, { 3, 7, 33 } };
 static float want_k[LAYERS][MAXLEN][3][40], want_v[LAYERS][MAXLEN][3][40];
 
-static void decode(enum pare_type type, float *dst, const uint8_t *src, uint32_t d)
-{
-    float t[64];
+static bool tiled(enum pare_type type) { return type == PARE_Q8_0 || type == PARE_Q4_0; }
 
-    pare_dtype_of(type)->decode(t, src, type == PARE_Q8_0 ? (d + 31) / 32 * 32 : d);
-    memcpy(dst, t, d * sizeof *t);
+static uint32_t half(const uint8_t *p) { return p[0] | (uint32_t)p[1] << 8; }
+
+/* Position `row` of a tile, read by the description of the layout: panels of 16 positions, code vectors of 4 columns. */
+static void decode_keys(enum pare_type type, float *dst, const uint8_t *tile, uint32_t row, uint32_t d)
+{
+    uint32_t blocks = (d + 31) / 32, code = type == PARE_Q8_0 ? 512 : 256, at = (32 * blocks + 63) / 64 * 64;
+
+    tile += row / 16 * (at + blocks * code);
+    row %= 16;
+    for (uint32_t i = 0; i < d; i++) {
+        uint32_t       b = i / 32, j = i % 32 / 4;
+        const uint8_t *c = tile + at + b * code + 4 * row + i % 4;
+        int            q = type == PARE_Q8_0 ? c[64 * j] - 128 : (c[64 * (j % 4)] >> 4 * (j / 4) & 15) - 8;
+
+        dst[i] = pare_f16_to_f32((uint16_t)half(tile + 32 * b + 2 * row)) * (float)q;
+    }
+}
+
+static void decode_values(enum pare_type type, float *dst, const uint8_t *tile, uint32_t row, uint32_t d)
+{
+    uint32_t blocks = (d + 31) / 32, code = type == PARE_Q8_0 ? 32 : 16;
+
+    for (uint32_t i = 0; i < d; i++) {
+        uint32_t       b = i / 32, k = i % 32;
+        const uint8_t *c = tile + 128 * blocks + (row * blocks + b) * code;
+        int            q = type == PARE_Q8_0 ? (int8_t)c[k] : (c[k % 16] >> 4 * (k / 16) & 15) - 8;
+
+        dst[i] = pare_f16_to_f32((uint16_t)half(tile + 2 * (64 * b + row))) * (float)q;
+    }
+}
+
+/* q4_0 of GGUF: the extreme value gets the code -8. */
+static void through_q4(float *x, const float *t, uint32_t d)
+{
+    for (uint32_t b = 0; b < d; b += 32) {
+        float m = 0, s;
+
+        for (uint32_t i = b; i < b + 32; i++)
+            if (fabsf(t[i]) > fabsf(m)) m = t[i];
+        s = m / -8;
+        for (uint32_t i = b; i < b + 32 && i < d; i++) {
+            int q = (int)(t[i] * (1.0f / s) + 8.5f) - 8;
+            x[i] = pare_f16_to_f32(pare_f32_to_f16(s)) * (float)(q > 7 ? 7 : q);
+        }
+    }
 }
 
 /* What a row becomes when it is stored, found by the tensor types alone where they can encode it. */
@@ -31,8 +74,10 @@ static void through(enum pare_type type, float *x, uint32_t d)
         for (uint32_t i = 0; i < d; i++) x[i] = pare_f16_to_f32(pare_f32_to_f16(t[i]));
     if (type == PARE_Q8_0) {
         pare_vec_for(0)->store_q8(q, t, (d + 31) / 32 * 32);
-        decode(type, x, q, d);
+        pare_dtype_of(type)->decode(t, q, (d + 31) / 32 * 32);
+        memcpy(x, t, d * sizeof *t);
     }
+    if (type == PARE_Q4_0) through_q4(x, t, d);
 }
 
 static void put(struct pare_kv_cache *c, enum pare_type type, uint32_t layer, uint32_t pos, uint64_t seed)
@@ -67,9 +112,11 @@ static void expect(const struct pare_kv_cache *c, enum pare_type type, uint32_t 
         for (uint32_t i = 0; i < n; i++) {
             assert_int_equal(seg[i].pos0, next);
             for (uint32_t j = 0; j < seg[i].n; j++, next++) {
-                decode(type, row, seg[i].k + j * seg[i].k_stride, s->dk);
+                if (tiled(type)) decode_keys(type, row, seg[i].k, next % 64, s->dk);
+                else pare_dtype_of(type)->decode(row, seg[i].k + j * seg[i].k_stride, s->dk);
                 assert_memory_equal(row, want_k[layer][next][h], s->dk * 4);
-                decode(type, row, seg[i].v + j * seg[i].v_stride, s->dv);
+                if (tiled(type)) decode_values(type, row, seg[i].v, next % 64, s->dv);
+                else pare_dtype_of(type)->decode(row, seg[i].v + j * seg[i].v_stride, s->dv);
                 assert_memory_equal(row, want_v[layer][next][h], s->dv * 4);
             }
         }
@@ -79,10 +126,10 @@ static void expect(const struct pare_kv_cache *c, enum pare_type type, uint32_t 
 
 static void store_and_read(void **state)
 {
-    static const enum pare_type types[] = { PARE_F32, PARE_F16, PARE_Q8_0 };
+    static const enum pare_type types[] = { PARE_F32, PARE_F16, PARE_Q8_0, PARE_Q4_0 };
 
     (void)state;
-    for (int t = 0; t < 3; t++) {
+    for (int t = 0; t < 4; t++) {
         struct pare_kv_settings s = { types[t], LAYERS, LAYERS, shapes, MAXLEN };
         struct pare_kv_cache   *c;
         uint64_t live = pare_mem_live(), before;
@@ -157,7 +204,8 @@ static void forecast(void **state)
     assert_int_equal(pare_kv_bytes(&s, 64), 64 * largest + 64);
     s.n_slots = LAYERS;
     s.type = PARE_Q8_0;
-    assert_int_equal(pare_kv_bytes(&s, 1), 64 * (2 * 68 + 68 + 34 + 3 * (34 + 68)) + 64);
+    /* Keys are padded to blocks of 32 and their panels' scales to whole lines: 4 * (64 + 512) a block of keys, 64 * 34 one of values. */
+    assert_int_equal(pare_kv_bytes(&s, 1), 2 * (2304 + 2176) + (4 * (64 + 1024) + 2176) + 3 * (2304 + 2 * 2176) + 64);
 }
 
 static void failures(void **state)
@@ -193,7 +241,7 @@ static void failures(void **state)
     pare_kv_destroy(&c);
     pare_kv_destroy(&c);
     pare_kv_destroy(NULL);
-    s.type = PARE_Q4_0;
+    s.type = PARE_Q6_K;
     assert_int_equal(pare_kv_create(&c, &s, NULL), PARE_E_USAGE);
     s.type = PARE_F32;
     s.n_slots = 0;

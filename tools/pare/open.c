@@ -12,7 +12,7 @@
 
 int pare_cli_open(const struct pare_cli *c, uint32_t at_least, struct pare_job *job, struct pare_llm **out)
 {
-    static const char *const kinds[] = { "auto", "f32", "f16", "q8_0" }; /* in the order of enum pare_kv_kind */
+    static const char *const kinds[] = { "auto", "f32", "f16", "q8_0", "q5_0", "q4_0" }; /* in the order of enum pare_kv_kind */
     struct pare_llm_settings s;
     struct pare_diag         diag = { 0 };
     const char              *warning;
@@ -21,7 +21,7 @@ int pare_cli_open(const struct pare_cli *c, uint32_t at_least, struct pare_job *
     if (at_least > DEFAULT_CTX) s.n_ctx = at_least;
     if (PARE_HAS(c, ctx)) s.n_ctx = (uint32_t)c->v[PARE_OPT_ctx].integer;
     s.f32_activations = PARE_HAS(c, activations) && strcmp(PARE_TEXT(c, activations), "f32") == 0;
-    for (size_t i = 0; i < 4 && PARE_HAS(c, kv); i++)
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && PARE_HAS(c, kv); i++)
         if (strcmp(kinds[i], PARE_TEXT(c, kv)) == 0) s.kv = (enum pare_kv_kind)i;
     if (pare_llm_open(out, c->arg[0], &s, job, &diag) < 0) return pare_cli_fail(c, &diag);
     pare_cli_progress_clear();

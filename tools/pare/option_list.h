@@ -86,7 +86,7 @@ OPT(set, "set", 0, V(template), LIST, "NAME=JSON", 0, 0, NULL, NULL, "give the t
 
 /* How a model is opened. */
 OPT(ctx, "ctx", 'c', V_GEN | V(logits), INT, "N", 1, 16777216, "the model's own, at most 4096", NULL, "context length in tokens")
-OPT(kv, "kv", 0, V_GEN | V(logits) | V(eval) | V(bench), CHOICE, "TYPE", 0, 0, "auto", "auto|f32|f16|q8_0", "how the cache of keys and values is stored")
+OPT(kv, "kv", 0, V_GEN | V(logits) | V(eval) | V(bench), CHOICE, "TYPE", 0, 0, "auto", "auto|f32|f16|q8_0|q5_0|q4_0", "how the cache of keys and values is stored")
 
 /* Help. */
 OPT(man, "man", 0, V(help), FLAG, NULL, 0, 0, NULL, NULL, "print the manual page")

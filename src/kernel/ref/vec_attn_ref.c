@@ -3,26 +3,9 @@
 #include <math.h>
 
 #include "base/checked.h"
+#include "kernel/kv_tile.h"
 #include "kernel/ref/vec_ref.h"
 #include "kernel/vec_tiers.h"
-
-/* Element i of a row of q8_0 blocks: one rounded product. */
-static float q8_value(const uint8_t *row, uint32_t i)
-{
-    const uint8_t *b = row + (uint64_t)(i / 32) * 34;
-
-    return pare_f16_to_f32(pare_le16(b)) * (float)(int8_t)b[2 + i % 32];
-}
-
-static void scores_q8(float *s, const uint8_t *k, uint64_t stride, const float *q, uint32_t dk, uint32_t n)
-{
-    for (uint32_t j = 0; j < n; j++, k += stride) {
-        float l[16] = { 0 };
-
-        for (uint32_t i = 0; i < dk; i++) l[i & 15] = fmaf(q8_value(k, i), q[i], l[i & 15]);
-        s[j] = pare_tree16(l);
-    }
-}
 
 #define VALUES(name, value)                                                                                            \
     static void values_##name(float *o, const float *p, const uint8_t *v, uint64_t stride, uint32_t dv, uint32_t n)    \
@@ -32,7 +15,30 @@ static void scores_q8(float *s, const uint8_t *k, uint64_t stride, const float *
     }
 VALUES(f32, pare_bits_f32(pare_le32(v + 4 * (uint64_t)i)))
 VALUES(f16, pare_f16_to_f32(pare_le16(v + 2 * (uint64_t)i)))
-VALUES(q8, q8_value(v, i))
+
+/* Column c of the 32 that lie at p. */
+static float tile_code(const uint8_t *p, enum pare_type type, uint32_t c)
+{
+    int nibble = p[c % 16] >> (c < 16 ? 0 : 4) & 15;
+
+    if (type == PARE_Q8_0) return (float)(int8_t)p[c];
+    return (float)(type == PARE_Q4_0 ? nibble - 8 : (nibble | (p[16 + c / 8] >> c % 8 & 1) << 4) - 16);
+}
+
+static void values_tile(float *const *o, uint32_t rows, const float *p, const uint8_t *tile, enum pare_type type, uint32_t dv, uint32_t j0,
+                        uint32_t j1)
+{
+    const uint8_t *codes = tile + pare_vtile_codes_at(dv);
+    uint32_t       bytes = pare_vtile_code(type), blocks = (dv + 31) / 32;
+
+    for (uint32_t r = 0; r < rows; r++, p += PARE_ATTN_PAGE)
+        for (uint32_t j = j0; j < j1; j++)
+            for (uint32_t i = 0; i < dv; i++) {
+                float d = pare_f16_to_f32(pare_le16(tile + 2 * ((uint64_t)(i / 32) * PARE_ATTN_PAGE + j)));
+
+                o[r][i] = fmaf(p[j] * d, tile_code(codes + ((uint64_t)j * blocks + i / 32) * bytes, type, i % 32), o[r][i]);
+            }
+}
 
 static float exp_sum(float *s, float m)
 {
@@ -56,15 +62,9 @@ static void decode_f16(float *x, uint64_t ldx, const uint8_t *row, uint64_t stri
         for (uint32_t i = 0; i < d; i++) x[i] = pare_f16_to_f32(pare_le16(row + 2 * (uint64_t)i));
 }
 
-static void decode_q8(float *x, uint64_t ldx, const uint8_t *row, uint64_t stride, uint32_t d, uint32_t n)
-{
-    for (uint32_t j = 0; j < n; j++, x += ldx, row += stride)
-        for (uint32_t i = 0; i < d; i++) x[i] = q8_value(row, i);
-}
-
 static const struct pare_attn_ops ops = {
-    .scores_q8 = scores_q8, .values_f32 = values_f32, .values_f16 = values_f16, .values_q8 = values_q8, .values_rows = values_rows,
-    .decode_f16 = decode_f16, .decode_q8 = decode_q8, .exp_sum = exp_sum,
+    .values_f32 = values_f32, .values_f16 = values_f16, .values_rows = values_rows, .values_tile = values_tile,
+    .decode_f16 = decode_f16, .exp_sum = exp_sum,
 };
 
 PARE_ATTN_ENTRIES(extern, pare_ref_attention, pare_vec_ref, ops)

@@ -190,6 +190,6 @@ const struct pare_vec pare_vec_ref = {
     .dot = pare_ref_dot, .sum = sum, .max = max, .rmsnorm = rmsnorm, .layernorm = layernorm,
     .add = add, .axpy = axpy, .scale = scale, .mul = mul, .act = act, .act_mul = act_mul, .rope = rope,
     .softcap = softcap, .softmax = softmax, .logsumexp = logsumexp, .exp = exp_all, .attention = pare_ref_attention,
-    .attention_rows = pare_ref_attention_rows,
+    .attention_rows = pare_ref_attention_rows, .attention_join = pare_ref_attention_join,
     .store_f16 = pare_ref_store_f16, .store_q8 = pare_ref_store_q8,
 };

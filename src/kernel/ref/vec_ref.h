@@ -25,6 +25,7 @@ float pare_ref_dot(const float *a, const float *b, uint64_t n);
 void  pare_ref_store_f16(uint16_t *dst, const float *src, uint64_t n);
 void  pare_ref_store_q8(uint8_t *dst, const float *src, uint64_t n);
 void  pare_ref_attention_rows(const struct pare_attn_row *row, uint32_t n, const struct pare_attn *a, void *scratch);
+void  pare_ref_attention_join(const struct pare_attn_row *row, uint32_t dv, const float *part, uint64_t stride, uint32_t n);
 void  pare_ref_attention(float *out, float *lse, const float *q, const struct pare_attn *a, void *scratch);
 
 #endif

@@ -119,11 +119,11 @@ V16 v16 v_load_bf16_n(const void *p, uint32_t n)
     memcpy(t, p, n * sizeof *t);
     return v_load_bf16(t);
 }
-V16 v16 v_load_i8(const void *p)
+V16 v16 v_from_i8(__m128i q)
 {
-    __m128i q = _mm_loadu_si128((const __m128i *)p);
     return (v16){ _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q)), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(q, 8))) };
 }
+V16 v16  v_load_i8(const void *p) { return v_from_i8(_mm_loadu_si128((const __m128i *)p)); }
 V16 void v_store_f16(uint16_t *p, v16 x)
 {
     _mm_storeu_si128((__m128i *)(void *)p, _mm256_cvtps_ph(x.a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));

@@ -61,7 +61,8 @@ V16 v16 v_bf16(__m256i h) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_
 V16 v16 v_load_bf16(const void *p) { return v_bf16(_mm256_loadu_si256((const __m256i *)p)); }
 V16 v16 v_load_bf16_n(const void *p, uint32_t n) { return v_bf16(_mm256_maskz_loadu_epi16(first(n), p)); }
 /* Sixteen signed bytes. */
-V16 v16  v_load_i8(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p))); }
+V16 v16  v_from_i8(__m128i b) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(b)); }
+V16 v16  v_load_i8(const void *p) { return v_from_i8(_mm_loadu_si128((const __m128i *)p)); }
 V16 void v_store_f16(uint16_t *p, v16 a)
 {
     _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));

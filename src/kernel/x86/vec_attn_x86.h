@@ -4,56 +4,15 @@
 #ifndef PARE_KERNEL_X86_VEC_ATTN_H
 #define PARE_KERNEL_X86_VEC_ATTN_H
 
+#include "kernel/kv_tile.h"
 #include "kernel/vec_tiers.h"
 #include "kernel/x86/vec_math_x86.h"
 
-/* Elements i .. i + 15 of a row, i a multiple of 16. Rows of q8_0 are padded to 32, so a tail may be read whole. */
+/* Elements i .. i + 15 of a row, i a multiple of 16. */
 V16 v16 at_f32(const uint8_t *row, uint64_t i) { return v_load((const float *)(const void *)row + i); }
 V16 v16 at_f16(const uint8_t *row, uint64_t i) { return v_load_f16(row + 2 * i); }
-V16 v16 at_q8(const uint8_t *row, uint64_t i)
-{
-    const uint8_t *b = row + i / 32 * 34;
-    uint16_t       d;
-
-    memcpy(&d, b, sizeof d);
-    return v_mul(v_set1(_cvtsh_ss(d)), v_load_i8(b + 2 + i % 32));
-}
 V16 v16 at_f32_n(const uint8_t *row, uint64_t i, uint32_t n) { return v_load_n((const float *)(const void *)row + i, n); }
 V16 v16 at_f16_n(const uint8_t *row, uint64_t i, uint32_t n) { return v_load_f16_n(row + 2 * i, n); }
-V16 v16 at_q8_n(const uint8_t *row, uint64_t i, uint32_t n)
-{
-    (void)n;
-    return at_q8(row, i);
-}
-
-/* Four keys at a time hide the latency of the multiply-add; rows past the end repeat the last one and are not stored. */
-static void scores_q8(float *s, const uint8_t *k, uint64_t stride, const float *q, uint32_t dk, uint32_t n)
-{
-    for (uint32_t j = 0; j < n; j += 4) {
-        const uint8_t *r0 = k + j * stride, *r1 = k + (j + 1 < n ? j + 1 : n - 1) * stride;
-        const uint8_t *r2 = k + (j + 2 < n ? j + 2 : n - 1) * stride, *r3 = k + (j + 3 < n ? j + 3 : n - 1) * stride;
-        v16      a0 = v_set1(0.0f), a1 = a0, a2 = a0, a3 = a0, x;
-        float    y[4];
-        uint32_t i = 0;
-
-        for (; i + 16 <= dk; i += 16) {
-            x = v_load(q + i);
-            a0 = v_fma(at_q8(r0, i), x, a0);
-            a1 = v_fma(at_q8(r1, i), x, a1);
-            a2 = v_fma(at_q8(r2, i), x, a2);
-            a3 = v_fma(at_q8(r3, i), x, a3);
-        }
-        if (i < dk) {
-            x = v_load_n(q + i, dk - i);
-            a0 = v_keep(a0, v_fma(at_q8(r0, i), x, a0), dk - i);
-            a1 = v_keep(a1, v_fma(at_q8(r1, i), x, a1), dk - i);
-            a2 = v_keep(a2, v_fma(at_q8(r2, i), x, a2), dk - i);
-            a3 = v_keep(a3, v_fma(at_q8(r3, i), x, a3), dk - i);
-        }
-        _mm_storeu_ps(y, v_tree4(a0, a1, a2, a3));
-        for (uint32_t e = 0; e < 4 && j + e < n; e++) s[j + e] = y[e];
-    }
-}
 
 /* Sixty-four columns of the result stay in registers while the rows of a page pass by. */
 #define VALUES(name)                                                                                                   \
@@ -89,7 +48,6 @@ static void scores_q8(float *s, const uint8_t *k, uint64_t stride, const float *
     }
 VALUES(f32)
 VALUES(f16)
-VALUES(q8)
 #undef VALUES
 
 /* A block of rows by columns of the result in registers: each value is loaded once for all rows. */
@@ -151,10 +109,122 @@ static void decode_f16(float *x, uint64_t ldx, const uint8_t *row, uint64_t stri
     }
 }
 
-static void decode_q8(float *x, uint64_t ldx, const uint8_t *row, uint64_t stride, uint32_t d, uint32_t n)
+/* The codes of 32 columns as floats. */
+V16 void tile_q8(v16 x[2], const uint8_t *p)
 {
-    for (uint32_t j = 0; j < n; j++, x += ldx, row += stride)
-        for (uint32_t i = 0; i < d; i += 16) v_store(x + i, at_q8(row, i));
+    x[0] = v_load_i8(p);
+    x[1] = v_load_i8(p + 16);
+}
+V16 __m128i nibbles_at(const uint8_t *p, int high)
+{
+    const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+
+    return _mm_and_si128(high ? _mm_srli_epi16(v, 4) : v, _mm_set1_epi8(15));
+}
+V16 void tile_q4(v16 x[2], const uint8_t *p)
+{
+    const __m128i middle = _mm_set1_epi8(8);
+
+    x[0] = v_from_i8(_mm_sub_epi8(nibbles_at(p, 0), middle));
+    x[1] = v_from_i8(_mm_sub_epi8(nibbles_at(p, 1), middle));
+}
+/* 0 where a column's fifth bit is set and -16 elsewhere: added to the low four bits this is code - 16. */
+V16 __m128i fifth(const uint8_t *p)
+{
+    const __m128i spread = _mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1), bit = _mm_set1_epi64x((int64_t)0x8040201008040201u);
+    uint16_t      two;
+
+    memcpy(&two, p, sizeof two);
+    return _mm_and_si128(_mm_cmpeq_epi8(_mm_and_si128(_mm_shuffle_epi8(_mm_set1_epi16((short)two), spread), bit), _mm_setzero_si128()),
+                         _mm_set1_epi8(-16));
+}
+V16 void tile_q5(v16 x[2], const uint8_t *p)
+{
+    x[0] = v_from_i8(_mm_add_epi8(nibbles_at(p, 0), fifth(p + 16)));
+    x[1] = v_from_i8(_mm_add_epi8(nibbles_at(p, 1), fifth(p + 18)));
+}
+
+/* Rows that go over a block of a tile together: their sums of 32 columns stay in registers. */
+#ifdef __AVX512F__
+#define TILE_ROWS 8
+#else
+#define TILE_ROWS 2
+#endif
+
+/* Sixteen columns from i on of a row dv wide. */
+V16 v16 load_cut(const float *o, uint32_t i, uint32_t dv)
+{
+    return i + 16 <= dv ? v_load(o + i) : i < dv ? v_load_n(o + i, dv - i) : v_set1(0.0f);
+}
+V16 void store_cut(float *o, v16 x, uint32_t i, uint32_t dv)
+{
+    if (i + 16 <= dv) v_store(o + i, x);
+    else if (i < dv) v_store_n(o + i, x, dv - i);
+}
+
+typedef float tile_weights[TILE_ROWS][PARE_ATTN_PAGE]; /* p * d */
+
+#define TILE_BLOCK(name, rows)                                                                                         \
+    static void block_##name##_##rows(float *const *o, tile_weights w, const uint8_t *c, uint64_t stride, uint32_t i,  \
+                                      uint32_t dv, uint32_t j0, uint32_t j1)                                           \
+    {                                                                                                                  \
+        v16 a[rows][2], x[2];                                                                                          \
+                                                                                                                       \
+        _Pragma("GCC unroll 8")                                                                                        \
+        for (int r = 0; r < rows; r++) {                                                                               \
+            a[r][0] = load_cut(o[r], i, dv);                                                                           \
+            a[r][1] = load_cut(o[r], i + 16, dv);                                                                      \
+        }                                                                                                              \
+        for (uint32_t j = j0; j < j1; j++) {                                                                           \
+            tile_##name(x, c + j * stride);                                                                            \
+            _Pragma("GCC unroll 8")                                                                                    \
+            for (int r = 0; r < rows; r++) {                                                                           \
+                const v16 b = v_set1(w[r][j]);                                                                         \
+                a[r][0] = v_fma(b, x[0], a[r][0]);                                                                     \
+                a[r][1] = v_fma(b, x[1], a[r][1]);                                                                     \
+            }                                                                                                          \
+        }                                                                                                              \
+        _Pragma("GCC unroll 8")                                                                                        \
+        for (int r = 0; r < rows; r++) {                                                                               \
+            store_cut(o[r], a[r][0], i, dv);                                                                           \
+            store_cut(o[r], a[r][1], i + 16, dv);                                                                      \
+        }                                                                                                              \
+    }
+#ifdef __AVX512F__
+#define TILE_BLOCKS(name) TILE_BLOCK(name, 1) TILE_BLOCK(name, 2) TILE_BLOCK(name, 4) TILE_BLOCK(name, 8)
+#define TILE_TABLE(name) { NULL, block_##name##_1, block_##name##_2, NULL, block_##name##_4, NULL, NULL, NULL, block_##name##_8 }
+#else
+#define TILE_BLOCKS(name) TILE_BLOCK(name, 1) TILE_BLOCK(name, 2)
+#define TILE_TABLE(name) { NULL, block_##name##_1, block_##name##_2 }
+#endif
+TILE_BLOCKS(q8)
+TILE_BLOCKS(q5)
+TILE_BLOCKS(q4)
+
+typedef void (*tile_block_fn)(float *const *o, tile_weights w, const uint8_t *c, uint64_t stride, uint32_t i, uint32_t dv, uint32_t j0,
+                              uint32_t j1);
+static const tile_block_fn tile_blocks[3][TILE_ROWS + 1] = { TILE_TABLE(q8), TILE_TABLE(q5), TILE_TABLE(q4) };
+
+static void values_tile(float *const *o, uint32_t rows, const float *p, const uint8_t *tile, enum pare_type type, uint32_t dv, uint32_t j0,
+                        uint32_t j1)
+{
+    const uint8_t       *codes = tile + pare_vtile_codes_at(dv);
+    const uint32_t       bytes = pare_vtile_code(type), blocks = (dv + 31) / 32;
+    const tile_block_fn *fn = tile_blocks[type == PARE_Q8_0 ? 0 : type == PARE_Q5_0 ? 1 : 2];
+
+    for (uint32_t r = 0, n; r < rows; r += n) {
+        tile_weights w;
+
+        for (n = TILE_ROWS; n > rows - r;) n /= 2;
+        for (uint32_t b = 0; b < blocks; b++) {
+            for (uint32_t k = j0 / 16 * 16; k < j1; k += 16) {
+                const v16 d = v_load_f16(tile + 2 * ((uint64_t)b * PARE_ATTN_PAGE + k));
+
+                for (uint32_t e = 0; e < n; e++) v_store(w[e] + k, v_mul(v_load(p + (r + e) * PARE_ATTN_PAGE + k), d));
+            }
+            fn[n](o + r, w, codes + b * bytes, (uint64_t)blocks * bytes, 32 * b, dv, j0, j1);
+        }
+    }
 }
 
 static float exp_sum(float *s, float m)
@@ -170,8 +240,8 @@ static float exp_sum(float *s, float m)
 }
 
 static const struct pare_attn_ops attn_ops = {
-    .scores_q8 = scores_q8, .values_f32 = values_f32, .values_f16 = values_f16, .values_q8 = values_q8, .values_rows = values_rows,
-    .decode_f16 = decode_f16, .decode_q8 = decode_q8, .exp_sum = exp_sum,
+    .values_f32 = values_f32, .values_f16 = values_f16, .values_rows = values_rows, .values_tile = values_tile,
+    .decode_f16 = decode_f16, .exp_sum = exp_sum,
 };
 
 #endif

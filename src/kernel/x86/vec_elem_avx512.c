@@ -16,6 +16,6 @@ const struct pare_vec pare_vec_avx512 = {
     .dot = dot, .sum = sum, .max = max, .rmsnorm = rmsnorm, .layernorm = layernorm,
     .add = add, .axpy = axpy, .scale = scale, .mul = mul, .act = act, .act_mul = act_mul, .rope = rope,
     .softcap = softcap, .softmax = softmax, .logsumexp = logsumexp, .exp = exp_all, .attention = attention,
-    .attention_rows = attention_rows,
+    .attention_rows = attention_rows, .attention_join = attention_join,
     .store_f16 = store_f16, .store_q8 = store_q8,
 };
