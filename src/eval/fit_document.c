@@ -47,7 +47,7 @@ static json_t *predicted(const struct pare_fit *f)
 
     set_int(o, "bytes", f->predicted_bytes);
     set_real(o, "bpw", 8.0 * (double)data / (double)f->ts.params);
-    set_int(o, "peak_rss", pare_fit_run_bytes(f, picked_resident(f)));
+    set_int(o, "peak_rss", pare_fit_run_bytes(f, picked_resident(f), f->run_ctx));
     if (f->s->plan == NULL) {
         set_real(o, "kld", f->predicted_kld);
         set_real(o, "kld_sum_of_parts", f->sum);

@@ -15,9 +15,13 @@
 
 #define PROOF_ROWS 4096
 
-/* `pare run FILE -p TEXT --json` in a child: its timings are those of a real run, its peak memory nobody else's. */
-static json_t *real_run(const struct pare_fit *f, const char *model, const char *prompt)
+#define SHORT_CTX 256 /* more than the prompt and the answer of a real run take */
+
+/* `pare run FILE -p TEXT --json` in a child: its timings are those of a real run, its peak memory nobody else's. resident: bytes of its
+ * matrices. A limit for fit's memory holds for the child too: what would break it is not run, and reported as absent. */
+static json_t *real_run(const struct pare_fit *f, const char *model, const char *prompt, uint64_t resident)
 {
+    uint32_t    run_ctx = f->work_ram != 0 && f->run_ctx > SHORT_CTX ? SHORT_CTX : f->run_ctx;
     char        threads[16], ctx[16], tier[16];
     const char *argv[] = { f->s->self, "run", model, "-p", prompt, "-n", "48", "--temp", "0", "--ignore-eos", "--json", "-q",
                            "-t", threads, "--ctx", ctx, "--cpu-mask", tier, NULL };
@@ -26,14 +30,29 @@ static json_t *real_run(const struct pare_fit *f, const char *model, const char 
     char            *out = NULL;
     size_t           n = 0;
 
-    if (f->s->self == NULL) return NULL;
+    if (f->s->self == NULL || (f->work_ram != 0 && pare_fit_run_bytes(f, resident, run_ctx) > f->work_ram)) return NULL;
     snprintf(threads, sizeof threads, "%u", pare_job_threads(f->job));
-    snprintf(ctx, sizeof ctx, "%u", f->run_ctx);
+    snprintf(ctx, sizeof ctx, "%u", run_ctx);
     snprintf(tier, sizeof tier, "%s", pare_tier_name(pare_job_tier(f->job)));
     if (pare_process_output(argv, &out, &n, 16u << 20, &quiet) == PARE_OK)
         (void)pare_json_load(&doc, out, n, "output of pare run", &quiet); /* a run that cannot be measured is reported as absent */
     pare_free(out);
     return doc;
+}
+
+/* Of the matrices as they were picked, or as the original has them. */
+static uint64_t resident_bytes(const struct pare_fit *f, bool picked)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < f->ts.n; i++) {
+        const struct pare_target *t = &f->ts.t[i];
+        const struct pare_weight *w = &t->slot->weight;
+        uint64_t                  packed = picked ? 0 : pare_linear_bytes(w->type, t->rows, t->cols, PARE_ACT_INT8);
+
+        sum += picked ? t->cand[f->pick[i]].resident : packed != 0 ? packed : w->rows * w->row_bytes;
+    }
+    return sum;
 }
 
 static int windows(struct pare_fit *f, struct pare_windows *win, struct pare_diag *diag)
@@ -97,7 +116,7 @@ int pare_fit_prove(struct pare_fit *f, struct pare_diag *diag)
     }
     pare_free(win.ids);
     if (rc < 0) return rc;
-    f->run_new = real_run(f, f->s->out, prompt);
-    f->run_old = real_run(f, f->path, prompt);
+    f->run_new = real_run(f, f->s->out, prompt, resident_bytes(f, true));
+    f->run_old = real_run(f, f->path, prompt, resident_bytes(f, false));
     return pare_job_check(f->job, diag);
 }

@@ -14,12 +14,13 @@
 #include "eval/fit.h"
 
 /* What `pare run` holds beside the matrices: working memory, cache, logits, the tokenizer and the process itself. */
-uint64_t pare_fit_run_bytes(const struct pare_fit *f, uint64_t resident)
+uint64_t pare_fit_run_bytes(const struct pare_fit *f, uint64_t resident, uint32_t ctx)
 {
     const struct pare_model_info *info = pare_model_info_of(f->o.model);
-    struct pare_kv_settings       kv = { PARE_F16, info->n_layers, info->n_layers, info->kv_shape, f->run_ctx };
+    struct pare_kv_settings       kv = { PARE_F16, info->n_layers, info->n_layers, info->kv_shape, ctx };
+    uint32_t                      rows = ctx < 512 ? ctx : 512;
 
-    return resident + f->rest_bytes + pare_kv_bytes(&kv, f->run_ctx) + pare_work_bytes(f->o.model, 512, pare_job_threads(f->job)) +
+    return resident + f->rest_bytes + pare_kv_bytes(&kv, ctx) + pare_work_bytes(f->o.model, rows, pare_job_threads(f->job)) +
            (uint64_t)info->n_vocab * 4 * 3 + /* logits and the sampler's copies */
            (uint64_t)info->n_vocab * 160 +   /* tokenizer: pieces, hashes, merges; measured over the public vocabularies */
            (6u << 20);                       /* the program, its libraries, stacks */
@@ -65,7 +66,8 @@ uint64_t pare_fit_forecast(const struct pare_fit *f)
     peak = most(peak, 2 * tries + most(most(2 * layer, coded), head + packed + logits));
     peak = most(peak, proof + most(2 * layer, head + packed + logits));
     return f->base_rss + targets + peak + 2 * pare_walk_bytes(f->o.model, f->o.walk.len, PARE_F32, pare_job_threads(f->job)) +
-           (4u << 20); /* stacks, heap between the blocks */
+           (4u << 20) + /* stacks, heap between the blocks */
+           (8u << 20);  /* pages of the original that the system maps around those that are read */
 }
 
 /* --- solving ------------------------------------------------------------------------------------------------------------ */
@@ -107,7 +109,7 @@ static int solve(struct pare_fit *f, uint64_t data_limit, double loss_limit, str
     if (bytes) LIMIT(kb, (double)data_limit, "size", "bytes of tensor data");
     if (by_loss) LIMIT(kl, loss_limit, "loss", "nats (sum of the tensors' own)");
     if (s->ram != 0) {
-        double over = (double)pare_fit_run_bytes(f, 0);
+        double over = (double)pare_fit_run_bytes(f, 0, f->run_ctx);
         LIMIT(kr, (double)s->ram - over, "ram", "bytes for matrices (after what running needs besides)");
     }
     if (s->decode_tps > 0) LIMIT(kd, 1 / s->decode_tps, "decode", "seconds a token");
@@ -207,7 +209,7 @@ static bool within(const struct pare_fit *f, uint64_t data_limit)
         prefill += c->prefill_s;
     }
     return pare_plan_bytes(&f->ts, f->pick) - f->rest_bytes <= data_limit &&
-           (f->s->ram == 0 || pare_fit_run_bytes(f, resident) <= f->s->ram) &&
+           (f->s->ram == 0 || pare_fit_run_bytes(f, resident, f->run_ctx) <= f->s->ram) &&
            (f->s->decode_tps <= 0 || decode * f->s->decode_tps <= 1) && (f->s->prefill_tps <= 0 || prefill * f->s->prefill_tps <= 1);
 }
 
@@ -387,9 +389,9 @@ int pare_fit_possible(const struct pare_fit *f, struct pare_diag *diag)
                  (unsigned long long)f->s->size, (unsigned long long)bytes, bpw);
     PARE_FAIL_IF(diag, f->s->bpw > 0 && f->s->bpw < bpw, PARE_E_BUDGET,
                  "the budget of %g bits a weight cannot be reached: the least possible is %.4f", f->s->bpw, bpw);
-    PARE_FAIL_IF(diag, f->s->ram != 0 && f->s->ram < pare_fit_run_bytes(f, resident), PARE_E_BUDGET,
+    PARE_FAIL_IF(diag, f->s->ram != 0 && f->s->ram < pare_fit_run_bytes(f, resident, f->run_ctx), PARE_E_BUDGET,
                  "the ram budget of %llu bytes cannot be reached: a run needs at least %llu at a context of %u",
-                 (unsigned long long)f->s->ram, (unsigned long long)pare_fit_run_bytes(f, resident), f->run_ctx);
+                 (unsigned long long)f->s->ram, (unsigned long long)pare_fit_run_bytes(f, resident, f->run_ctx), f->run_ctx);
     PARE_FAIL_IF(diag, f->s->work_ram != 0 && pare_fit_forecast(f) > f->s->work_ram, PARE_E_BUDGET,
                  "fit would need %llu bytes of memory, --work-ram allows %llu", (unsigned long long)pare_fit_forecast(f),
                  (unsigned long long)f->s->work_ram);
