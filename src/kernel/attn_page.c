@@ -32,12 +32,10 @@ static void float_dots(const struct pare_attn_walk *w, float *s, const uint8_t *
 /* Whole panels are multiplied; where only some of their positions are wanted, the others' scores must not be touched. */
 static void quant_dots(const struct pare_attn_walk *w, const uint8_t *tile, uint32_t at, uint32_t n)
 {
-    const uint32_t     p0 = at / PARE_PANEL, p1 = (at + n + PARE_PANEL - 1) / PARE_PANEL;
-    const bool         whole = at % PARE_PANEL == 0 && (at + n) % PARE_PANEL == 0;
-    struct pare_packed k;
+    const uint32_t p0 = at / PARE_PANEL, p1 = (at + n + PARE_PANEL - 1) / PARE_PANEL;
+    const bool     whole = at % PARE_PANEL == 0 && (at + n) % PARE_PANEL == 0;
 
-    pare_ktile_matrix(&k, tile, w->a->k_type, w->a->dk);
-    w->a->mm->gemm(whole ? w->s : w->some, PAGE, &k, &w->qx, p0, p1, 0, w->n);
+    w->a->mm->scores(whole ? w->s : w->some, PAGE, tile, w->a->k_type, &w->qx, p0, p1);
     for (uint32_t r = 0; r < w->n && !whole; r++) memcpy(w->s + r * PAGE + at, w->some + r * PAGE + at, n * sizeof(float));
 }
 
@@ -61,7 +59,7 @@ void pare_attn_scores(const struct pare_attn_walk *w, const struct pare_kv_seg *
 {
     if (pare_kv_tile_type(w->a->k_type)) quant_dots(w, seg->k, (uint32_t)(p - base), n);
     else float_dots(w, w->s + (p - base), seg->k + (p - seg->pos0) * seg->k_stride, seg->k_stride, n);
-    for (uint32_t r = 0; r < w->n; r++) finish_scores(w, w->s + r * PAGE + (p - base), w->q[r].r->alibi_slope, p, n);
+    for (uint32_t r = 0; r < w->n && !w->scale_last; r++) finish_scores(w, w->s + r * PAGE + (p - base), w->q[r].r->alibi_slope, p, n);
 }
 
 /* Where values are read: rows of floats from position first on, or the tile of the page at base. */

@@ -10,17 +10,31 @@
 /* While nothing finite was seen the maximum stays -inf; then 0 is subtracted instead, so that exp gives 0 and not NaN. */
 static float subtrahend(float m) { return m == -INFINITY ? 0.0f : m; }
 
-float pare_attn_raise(const struct pare_attn_walk *w, uint32_t r, float m)
+void pare_attn_raise(const struct pare_attn_walk *w, uint32_t seen, const float *m, float *sub)
 {
-    struct pare_attn_query *q = &w->q[r];
-    float                   up = m > q->m ? m : q->m, sub = subtrahend(up), c;
+    float    c[PARE_ATTN_ROWS];
+    uint32_t raised = 0;
 
-    if (m <= q->m && fabsf(q->m) < INFINITY) return q->m; /* exp(0) is 1: multiplying by it changes no bit */
-    c = pare_expf(q->m - sub);
-    q->m = up;
-    q->l *= c;
-    w->v->scale(w->out[r], w->out[r], c, w->a->dv);
-    return sub;
+    for (uint32_t r = 0; r < w->n; r++) {
+        const struct pare_attn_query *q = &w->q[r];
+
+        sub[r] = q->m;
+        c[r] = 0;
+        if (!(seen >> r & 1u) || (m[r] <= q->m && fabsf(q->m) < INFINITY)) continue; /* exp(0) is 1: multiplying by it changes no bit */
+        sub[r] = subtrahend(m[r] > q->m ? m[r] : q->m);
+        c[r] = q->m - sub[r];
+        raised |= 1u << r;
+    }
+    if (raised == 0) return;
+    w->v->exp(c, c, w->n);
+    for (uint32_t r = 0; r < w->n; r++) {
+        struct pare_attn_query *q = &w->q[r];
+
+        if (!(raised >> r & 1u)) continue;
+        if (m[r] > q->m) q->m = m[r];
+        q->l *= c[r];
+        w->v->scale(w->out[r], w->out[r], c[r], w->a->dv);
+    }
 }
 
 /* (m, l, o) becomes the join of itself and a later state. */

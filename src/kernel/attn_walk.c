@@ -34,16 +34,24 @@ static bool sees(const struct pare_attn_walk *w, const struct pare_attn_query *q
     return false;
 }
 
-/* What comes next, towards the second cache: what follows a segment is somewhere else, where hardware does not look. */
-static void ahead(const uint8_t *p, uint64_t bytes)
+/* What comes next, towards the second cache: what follows a segment is somewhere else, where hardware does not look. The i-th of n parts,
+ * because a core waits for no more than a dozen lines at once and should compute in between. */
+/* (A function that only prefetches counts as one without effect, and a call of it is dropped: it must be inlined.) */
+static inline __attribute__((always_inline)) void ahead(const uint8_t *p, uint64_t bytes, uint32_t i, uint32_t n)
 {
-    for (uint64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 2);
+    uint64_t lines = (bytes + 63) / 64, end = lines * (i + 1) / n;
+
+    for (uint64_t k = lines * i / n; k < end; k++) __builtin_prefetch(p + 64 * k, 0, 2);
 }
 
-static void prefetch(const struct pare_attn *a, const struct pare_kv_seg *s)
+/* Bytes of keys and of values that a segment lies in. */
+struct extent {
+    uint64_t k, v;
+};
+static struct extent extent_of(const struct pare_attn *a, const struct pare_kv_seg *s)
 {
-    ahead(s->k, pare_kv_tile_type(a->k_type) ? pare_ktile_bytes(a->k_type, a->dk) : s->n * s->k_stride);
-    ahead(s->v, pare_kv_tile_type(a->v_type) ? pare_vtile_bytes(a->v_type, a->dv) : s->n * s->v_stride);
+    return (struct extent){ pare_kv_tile_type(a->k_type) ? pare_ktile_bytes(a->k_type, a->dk) : s->n * s->k_stride,
+                            pare_kv_tile_type(a->v_type) ? pare_vtile_bytes(a->v_type, a->dv) : s->n * s->v_stride };
 }
 
 /* One page, base .. base + PAGE - 1, from segment i on. Positions that are absent or invisible have score -inf, so their
@@ -52,25 +60,35 @@ static void page(const struct pare_attn_walk *w, uint32_t i, uint64_t base)
 {
     const struct pare_attn *a = w->a;
     uint64_t lo = w->lo > base ? w->lo : base, hi = w->hi < base + PAGE ? w->hi : base + PAGE, p;
-    uint32_t n;
+    const struct pare_kv_seg *next = i + 1 < a->n_seg ? &a->seg[i + 1] : NULL;
+    struct extent size = { 0, 0 };
+    float    m[PARE_ATTN_ROWS], sub[PARE_ATTN_ROWS];
+    uint32_t n, seen = 0;
 
-    if (i + 1 < a->n_seg) prefetch(a, &a->seg[i + 1]);
+    if (next != NULL) size = extent_of(a, next);
     if (lo != base || hi != base + PAGE || pare_attn_cut(&a->seg[i], lo, hi, &p) != PAGE)
         for (uint64_t j = 0; j < w->n * PAGE; j++) w->s[j] = -INFINITY;
     for (uint32_t j = i; j < a->n_seg && a->seg[j].pos0 < hi; j++)
         if ((n = pare_attn_cut(&a->seg[j], lo, hi, &p)) != 0) pare_attn_scores(w, &a->seg[j], base, p, n);
     for (uint32_t r = 0; r < w->n; r++) {
         struct pare_attn_query *q = &w->q[r];
-        float                  *s = w->s + r * PAGE, sub;
+        float                  *s = w->s + r * PAGE;
 
+        if (next != NULL) {
+            ahead(next->k, size.k, r, w->n);
+            ahead(next->v, size.v, r, w->n);
+        }
         if (w->n > 1) {
             if (!sees(w, q, i, base, hi)) continue;
             for (uint64_t j = base; j < q->lo && j < base + PAGE; j++) s[j - base] = -INFINITY;
             for (uint64_t j = q->hi > base ? q->hi : base; j < base + PAGE; j++) s[j - base] = -INFINITY;
         }
-        sub = pare_attn_raise(w, r, w->v->max(s, PAGE));
-        q->l += w->ops->exp_sum(s, sub);
+        seen |= 1u << r;
+        m[r] = w->scale_last ? w->ops->scale_max(s, a->scale) : w->v->max(s, PAGE);
     }
+    pare_attn_raise(w, seen, m, sub);
+    for (uint32_t r = 0; r < w->n; r++)
+        if (seen >> r & 1u) w->q[r].l += w->ops->exp_sum(w->s + r * PAGE, sub[r]);
     for (uint32_t j = i; j < a->n_seg && a->seg[j].pos0 < hi; j++)
         if ((n = pare_attn_cut(&a->seg[j], lo, hi, &p)) != 0) pare_attn_values(w, &a->seg[j], base, p, n);
 }
@@ -116,12 +134,14 @@ static void begin(struct pare_attn_walk *w, const struct pare_attn_row *row, voi
 
     (void)lay_out(w, scratch, a->dk, a->dv, &qx);
     w->lo = UINT64_MAX;
+    w->scale_last = a->softcap == 0.0f && a->scale > 0.0f;
     for (uint32_t r = 0; r < w->n; r++) {
         struct pare_attn_query *q = &w->q[r];
         uint64_t                end = (uint64_t)row[r].pos + 1;
 
         *q = (struct pare_attn_query){ .r = &row[r], .hi = a->causal ? end : UINT64_MAX, .all_m = -INFINITY };
         if (a->window != 0 && end > a->window) q->lo = end - a->window;
+        if (row[r].alibi_slope != 0.0f) w->scale_last = false;
         if (q->lo < w->lo) w->lo = q->lo;
         if (q->hi > w->hi) w->hi = q->hi;
         if (w->n > 1) memcpy(w->x + (uint64_t)r * a->dk, row[r].q, a->dk * sizeof(float));

@@ -21,6 +21,7 @@ struct pare_attn_walk {
     const struct pare_attn_ops *ops;
     uint32_t n;
     uint64_t lo, hi;             /* positions that some row sees */
+    bool     scale_last;         /* nothing comes between scaling the scores and their maximum: one pass does both */
     struct pare_attn_query *q;   /* [n] */
     float  **out;                /* [n] where the chunk's values are summed */
     float   *spare;              /* [n][wide] for chunks after the first */
@@ -40,8 +41,9 @@ void pare_attn_scores(const struct pare_attn_walk *w, const struct pare_kv_seg *
 /* Adds the values of the same positions, times the probabilities in w->s, to what each row sees of them. */
 void pare_attn_values(const struct pare_attn_walk *w, const struct pare_kv_seg *seg, uint64_t base, uint64_t p, uint32_t n);
 
-/* Raises the running maximum of row r to at least m and rescales what was summed; returns what to subtract from scores. */
-float pare_attn_raise(const struct pare_attn_walk *w, uint32_t r, float m);
+/* For each row whose bit is set in seen: raises the running maximum to at least m[r], rescales what was summed, and sets sub[r] to what
+ * is subtracted from scores. */
+void pare_attn_raise(const struct pare_attn_walk *w, uint32_t seen, const float *m, float *sub);
 /* Starts a chunk, and puts its state to what was joined before. */
 void pare_attn_open_chunk(const struct pare_attn_walk *w);
 void pare_attn_close_chunk(const struct pare_attn_walk *w);

@@ -23,6 +23,8 @@ struct pare_attn_ops {
                         uint32_t j1);
     /* Row j in f32 at x + j * ldx. */
     void (*decode_f16)(float *x, uint64_t ldx, const uint8_t *row, uint64_t stride, uint32_t d, uint32_t n);
+    /* s = s * scale over a whole page; returns the largest, which is no NaN. */
+    float (*scale_max)(float *s, float scale);
     /* s = exp(s - m) over a whole page; returns the 16-lane sum. */
     float (*exp_sum)(float *s, float m);
 };

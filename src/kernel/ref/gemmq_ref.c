@@ -14,6 +14,7 @@
 
 #include "base/checked.h"
 #include "kernel/gemmq_layout.h"
+#include "kernel/kv_tile.h"
 #include "tensor/dtype_list.h"
 
 #define TILE 16 /* tokens for which one unpacked block is used */
@@ -122,6 +123,14 @@ static void gemm(float *y, uint64_t ldy, const struct pare_packed *w, const stru
     }
 }
 
+static void scores(float *y, uint64_t ldy, const uint8_t *tile, enum pare_type t, const struct pare_qact *a, uint32_t p0, uint32_t p1)
+{
+    struct pare_packed keys;
+
+    pare_ktile_matrix(&keys, tile, t, a->k);
+    gemm(y, ldy, &keys, a, p0, p1, 0, a->n);
+}
+
 /* Nearest integer, ties to even, for |x| <= 2^22: adding 1.5 * 2^23 leaves no bits for a fraction. */
 static int nearest(float x)
 {
@@ -178,5 +187,5 @@ static const char *describe(enum pare_type t)
 }
 
 const struct pare_gemmq pare_gemmq_ref = {
-    .tier = 0, .quantize = quantize, .gemm = gemm, .token_tile = TILE, .describe = describe,
+    .tier = 0, .quantize = quantize, .gemm = gemm, .scores = scores, .token_tile = TILE, .describe = describe,
 };

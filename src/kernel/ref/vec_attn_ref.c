@@ -40,6 +40,17 @@ static void values_tile(float *const *o, uint32_t rows, const float *p, const ui
             }
 }
 
+static float scale_max(float *s, float scale)
+{
+    float m = -INFINITY;
+
+    for (int i = 0; i < PARE_ATTN_PAGE; i++) {
+        s[i] *= scale;
+        if (s[i] > m) m = s[i];
+    }
+    return m;
+}
+
 static float exp_sum(float *s, float m)
 {
     float l[16] = { 0 };
@@ -64,7 +75,7 @@ static void decode_f16(float *x, uint64_t ldx, const uint8_t *row, uint64_t stri
 
 static const struct pare_attn_ops ops = {
     .values_f32 = values_f32, .values_f16 = values_f16, .values_rows = values_rows, .values_tile = values_tile,
-    .decode_f16 = decode_f16, .exp_sum = exp_sum,
+    .decode_f16 = decode_f16, .scale_max = scale_max, .exp_sum = exp_sum,
 };
 
 PARE_ATTN_ENTRIES(extern, pare_ref_attention, pare_vec_ref, ops)

@@ -65,6 +65,7 @@ VIN VI vi_signed_pairs(VI w, VI x) { return _mm256_maddubs_epi16(_mm256_abs_epi8
 
 #include "kernel/x86/gemmq_maddubs.h"
 #include "kernel/x86/gemmq_tile.h"
+#include "kernel/x86/gemmq_scores.h"
 
 /* ---- activations (ref/gemmq_ref.c: quantize_block) ---- */
 
@@ -145,5 +146,5 @@ static const char *describe(enum pare_type t)
 }
 
 const struct pare_gemmq pare_gemmq_avx2 = {
-    .tier = 1, .quantize = quantize, .gemm = gemm, .token_tile = 64, .describe = describe,
+    .tier = 1, .quantize = quantize, .gemm = gemm, .scores = scores, .token_tile = 64, .describe = describe,
 };

@@ -19,6 +19,7 @@ VIN VI vi_signed_pairs(VI w, VI x)
 
 #include "kernel/x86/gemmq_maddubs.h"
 #include "kernel/x86/gemmq_tile.h"
+#include "kernel/x86/gemmq_scores.h"
 
 static const char *describe(enum pare_type t)
 {
@@ -28,5 +29,5 @@ static const char *describe(enum pare_type t)
 }
 
 const struct pare_gemmq pare_gemmq_avx512 = {
-    .tier = 2, .quantize = quantize, .gemm = gemm, .token_tile = 64, .describe = describe,
+    .tier = 2, .quantize = quantize, .gemm = gemm, .scores = scores, .token_tile = 64, .describe = describe,
 };

@@ -30,6 +30,7 @@ VIN VI dot4(VI acc, VI w, const int8_t *x)
 #define PARE_DOT4 dot4
 
 #include "kernel/x86/gemmq_tile.h"
+#include "kernel/x86/gemmq_scores.h"
 
 static const char *describe(enum pare_type t)
 {
@@ -39,5 +40,5 @@ static const char *describe(enum pare_type t)
 }
 
 const struct pare_gemmq pare_gemmq_vnni = {
-    .tier = 3, .quantize = quantize, .gemm = gemm, .token_tile = 96, .describe = describe,
+    .tier = 3, .quantize = quantize, .gemm = gemm, .scores = scores, .token_tile = 96, .describe = describe,
 };

@@ -42,6 +42,7 @@ V16 v16 v_ldexp(v16 p, v16 n, v16 t)
     return _mm512_scalef_ps(p, n);
 }
 
+V16 float v_top(v16 a) { return _mm512_reduce_max_ps(a); } /* the largest; lanes are numbers */
 V16 float v_tree(v16 a)
 {
     __m256 h = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));

@@ -4,6 +4,8 @@
 #ifndef PARE_KERNEL_X86_VEC_ATTN_H
 #define PARE_KERNEL_X86_VEC_ATTN_H
 
+#include <math.h>
+
 #include "kernel/kv_tile.h"
 #include "kernel/vec_tiers.h"
 #include "kernel/x86/vec_math_x86.h"
@@ -227,6 +229,19 @@ static void values_tile(float *const *o, uint32_t rows, const float *p, const ui
     }
 }
 
+/* The order of the comparisons may differ from plain C: the maximum is a number, and which zero it is shows nowhere. */
+static float scale_max(float *s, float scale)
+{
+    v16 m = v_set1(-INFINITY), k = v_set1(scale);
+
+    for (int i = 0; i < PARE_ATTN_PAGE; i += 16) {
+        v16 x = v_mul(v_load(s + i), k);
+        v_store(s + i, x);
+        m = v_max(x, m); /* a NaN, as first operand, never wins */
+    }
+    return v_top(m);
+}
+
 static float exp_sum(float *s, float m)
 {
     v16 l = v_set1(0.0f), vm = v_set1(m);
@@ -241,7 +256,7 @@ static float exp_sum(float *s, float m)
 
 static const struct pare_attn_ops attn_ops = {
     .values_f32 = values_f32, .values_f16 = values_f16, .values_rows = values_rows, .values_tile = values_tile,
-    .decode_f16 = decode_f16, .exp_sum = exp_sum,
+    .decode_f16 = decode_f16, .scale_max = scale_max, .exp_sum = exp_sum,
 };
 
 #endif
