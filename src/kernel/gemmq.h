@@ -12,18 +12,29 @@
 
 #define PARE_PANEL 16
 
-/* n activation rows of k columns; kp = k rounded up to 32. The arrays lie in one block of pare_qact_bytes. */
+/* n activation rows of k columns; kp = k rounded up to 32. Blocks lie in the order that kernels read them: runs of PARE_QRUN blocks
+ * (512 columns), in each run row after row. So a few rows of one run are a few kilobytes side by side at distances that compilers know.
+ * The arrays lie in one block of pare_qact_bytes; blocks past kp are there and hold anything. */
+#define PARE_QRUN 16
 struct pare_qact {
     uint32_t n, k, kp;
-    int8_t  *q;      /* [n][kp] */
-    float   *d;      /* [n][kp / 32] */
-    int32_t *sum16;  /* [n][kp / 16] sums of q over 16 columns: correction for unsigned codes */
-    float   *s16;    /* [n][kp / 16] d * (float)sum16: what minima of groups of 16 multiply */
-    float   *s32;    /* [n][kp / 32] d * (float)(sum over 32): what minima of groups of 32 multiply */
+    uint32_t stride; /* rows of a run: n, or more where these are some rows of a larger batch */
+    int8_t  *q;      /* [block][32] */
+    float   *d;      /* [block] */
+    int32_t *sum16;  /* [block][2] sums of q over 16 columns: correction for unsigned codes */
+    float   *s16;    /* [block][2] d * (float)sum16: what minima of groups of 16 multiply */
+    float   *s32;    /* [block] d * (float)(sum over 32): what minima of groups of 32 multiply */
 };
+/* Index of block b (columns 32 b ..) of row t. */
+static inline uint64_t pare_qact_block(const struct pare_qact *a, uint64_t t, uint64_t b)
+{
+    return (b / PARE_QRUN * a->stride + t) * PARE_QRUN + b % PARE_QRUN;
+}
 uint64_t pare_qact_bytes(uint32_t n, uint64_t k);
 /* Lays the arrays out in mem (PARE_ALIGN-aligned, pare_qact_bytes long). */
 void pare_qact_init(struct pare_qact *a, void *mem, uint32_t n, uint64_t k);
+/* Rows [t0, t1) of a as a batch of their own; the memory stays a's. */
+struct pare_qact pare_qact_rows(const struct pare_qact *a, uint32_t t0, uint32_t t1);
 
 /* A packed matrix [rows, cols]; rows are padded to whole panels with zero weights. */
 struct pare_packed {

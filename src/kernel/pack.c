@@ -207,13 +207,13 @@ static uint64_t lay(uint64_t *at, uint64_t count, uint64_t size)
 /* Offsets of the arrays of a pare_qact, in the order q, d, sum16, s16, s32; returns the size of all. */
 static uint64_t qact_offsets(uint64_t at[5], uint32_t n, uint64_t k)
 {
-    uint64_t kp = round_up(k, PARE_QBLOCK), end = 0;
+    uint64_t blocks = n * (round_up(k, PARE_QBLOCK * PARE_QRUN) / PARE_QBLOCK), end = 0;
 
-    at[0] = lay(&end, n * kp, 1);
-    at[1] = lay(&end, n * (kp / 32), sizeof(float));
-    at[2] = lay(&end, n * (kp / 16), sizeof(int32_t));
-    at[3] = lay(&end, n * (kp / 16), sizeof(float));
-    at[4] = lay(&end, n * (kp / 32), sizeof(float));
+    at[0] = lay(&end, blocks, PARE_QBLOCK);
+    at[1] = lay(&end, blocks, sizeof(float));
+    at[2] = lay(&end, 2 * blocks, sizeof(int32_t));
+    at[3] = lay(&end, 2 * blocks, sizeof(float));
+    at[4] = lay(&end, blocks, sizeof(float));
     return end;
 }
 
@@ -230,7 +230,7 @@ void pare_qact_init(struct pare_qact *a, void *mem, uint32_t n, uint64_t k)
     uint8_t *base = mem;
 
     (void)qact_offsets(at, n, k);
-    a->n = n;
+    a->n = a->stride = n;
     a->k = (uint32_t)k;
     a->kp = (uint32_t)round_up(k, PARE_QBLOCK);
     a->q = (int8_t *)base + at[0];
@@ -238,4 +238,18 @@ void pare_qact_init(struct pare_qact *a, void *mem, uint32_t n, uint64_t k)
     a->sum16 = (int32_t *)(void *)(base + at[2]);
     a->s16 = (float *)(void *)(base + at[3]);
     a->s32 = (float *)(void *)(base + at[4]);
+}
+
+struct pare_qact pare_qact_rows(const struct pare_qact *a, uint32_t t0, uint32_t t1)
+{
+    const uint64_t first = (uint64_t)t0 * PARE_QRUN; /* blocks of the rows before, in the first run as in every other */
+    struct pare_qact some = *a;
+
+    some.n = t1 - t0;
+    some.q += first * PARE_QBLOCK;
+    some.d += first;
+    some.sum16 += 2 * first;
+    some.s16 += 2 * first;
+    some.s32 += first;
+    return some;
 }

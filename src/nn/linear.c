@@ -204,18 +204,12 @@ static void part_packed(const struct apply *a, const struct pare_part *p, const 
 {
     /* The piece is handed over as a matrix and a batch of their own, so that y may be the result or scratch. */
     struct pare_packed w = p->packed;
-    struct pare_qact   q = a->qact;
+    struct pare_qact   q = pare_qact_rows(&a->qact, c->t0, c->t1);
     uint32_t           p0 = (uint32_t)(c->r0 / PARE_PANEL), p1 = (uint32_t)((c->r1 + PARE_PANEL - 1) / PARE_PANEL);
 
     w.data += (uint64_t)p0 * w.panel_bytes;
     w.n_panels = p1 - p0;
     w.rows = c->r1 - c->r0;
-    q.q += (uint64_t)c->t0 * q.kp;
-    q.d += (uint64_t)c->t0 * (q.kp / 32);
-    q.sum16 += (uint64_t)c->t0 * (q.kp / 16);
-    q.s16 += (uint64_t)c->t0 * (q.kp / 16);
-    q.s32 += (uint64_t)c->t0 * (q.kp / 32);
-    q.n = c->t1 - c->t0;
     a->qk->gemm(y, ldy, &w, &q, 0, w.n_panels, 0, q.n);
 }
 

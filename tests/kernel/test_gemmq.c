@@ -325,7 +325,8 @@ static void test_plain_c_against_doubles(void **state)
 
                     for (uint64_t c = 0; c < cols; c++) {
                         uint64_t g = c / p->group, s = p->super ? c / p->super : 0;
-                        double q = (double)a.q[n * a.kp + c] * (double)a.d[n * (a.kp / 32) + c / 32];
+                        uint64_t at = pare_qact_block(&a, n, c / 32);
+                        double q = (double)a.q[at * 32 + c % 32] * (double)a.d[at];
                         double mn = p->has_min ? (double)m.u.dmin[s] * m.u.m[g] : 0;
                         double lv = p->lut != NULL ? p->lut[m.u.idx[c]] : (double)m.u.idx[c] + p->offset;
                         double full = (double)m.u.d[s] * m.u.s[g] * lv;
@@ -366,7 +367,7 @@ static void test_extreme_codes(void **state)
             lv = p->lut != NULL ? p->lut[m.u.idx[0]] : (double)m.u.idx[0] + p->offset;
             for (int tier = 0; tier <= tiers(); tier++) {
                 pare_gemmq_for(tier)->quantize(&a, x, 64, 0, 9);
-                for (int i = 0; i < 9 * 64; i++) assert_int_equal(a.q[i], ends & 1 ? 127 : -127);
+                for (uint32_t i = 0; i < 9 * 64; i++) assert_int_equal(a.q[pare_qact_block(&a, i / 64, i % 64 / 32) * 32 + i % 32], ends & 1 ? 127 : -127);
                 pare_gemmq_for(tier)->gemm(y, 16, &m.w, &a, 0, 1, 0, 9);
                 for (int i = 0; i < 9 * 16; i++) {
                     double mn = p->has_min ? (double)m.u.dmin[0] * m.u.m[0] : 0, one = (double)m.u.d[0] * m.u.s[0] * lv;
@@ -408,12 +409,12 @@ static void test_quantizer(void **state)
             pare_aligned_free(mem);
         }
         for (uint32_t b = 0; b < ref.kp / 32; b++) {
-            assert_true(isnan(ref.d[13 * (ref.kp / 32) + b]) == (b == 0));
-            assert_true(isnan(ref.s32[14 * (ref.kp / 32) + b]) == (b == 0));
+            assert_true(isnan(ref.d[pare_qact_block(&ref, 13, b)]) == (b == 0));
+            assert_true(isnan(ref.s32[pare_qact_block(&ref, 14, b)]) == (b == 0));
         }
         for (uint32_t t = 0; t < 12; t++) /* what the header promises: half a step, sums of what was stored */
             for (uint32_t b = 0; b < ref.kp / 32; b++) {
-                uint64_t at = t * (ref.kp / 32) + b;
+                uint64_t at = pare_qact_block(&ref, t, b);
                 float amax = 0;
                 int sum = 0;
 
@@ -421,7 +422,7 @@ static void test_quantizer(void **state)
                 if (amax < 0x1p-119f) amax = 0;
                 assert_true(ref.d[at] == amax / 127.0f);
                 for (uint32_t c = b * 32; c < b * 32 + 32; c++) {
-                    int q = ref.q[t * ref.kp + c];
+                    int q = ref.q[at * 32 + c % 32];
                     float v = c < cols && amax != 0 ? x[t * cols + c] : 0;
 
                     sum += q;

@@ -93,7 +93,7 @@ static void panel_tile(float acc[][PARE_PANEL], const struct pare_packed *w, con
         for (uint32_t g = 0; g < l->gpb; g++) {
             group_scales(dw, mm, panel, l, b, g);
             for (uint32_t t = t0; t < t1; t++) {
-                uint64_t at = (uint64_t)t * l->n_block + b;
+                uint64_t at = pare_qact_block(a, t, b);
 
                 add_group(acc[t - t0], value + g * (uint32_t)group, group, dw, l->min ? mm : NULL,
                           a->q + at * PARE_QBLOCK + g * (uint32_t)group, a->d[at], l->gpb == 2 ? a->s16[2 * at + g] : a->s32[at]);
@@ -175,7 +175,7 @@ static void quantize(const struct pare_qact *a, const float *x, uint64_t ldx, ui
         for (uint32_t c = 0; c < a->k; c += PARE_QBLOCK) {
             unsigned n = a->k - c < PARE_QBLOCK ? a->k - c : PARE_QBLOCK;
 
-            quantize_block(a, ((uint64_t)r * a->kp + c) / PARE_QBLOCK, x + r * ldx + c, n);
+            quantize_block(a, pare_qact_block(a, r, c / PARE_QBLOCK), x + r * ldx + c, n);
         }
 }
 

@@ -123,17 +123,16 @@ static void quantize_block(const struct pare_qact *a, uint64_t at, const float *
 static void quantize(const struct pare_qact *a, const float *x, uint64_t ldx, uint32_t r0, uint32_t r1)
 {
     const uint32_t full = a->k / PARE_QBLOCK, rest = a->k % PARE_QBLOCK;
-    const uint64_t row = a->kp / PARE_QBLOCK;
 
     for (uint32_t r = r0; r < r1; r++) {
         const float *src = x + r * ldx;
 
-        for (uint32_t b = 0; b < full; b++, src += PARE_QBLOCK) quantize_block(a, r * row + b, src);
+        for (uint32_t b = 0; b < full; b++, src += PARE_QBLOCK) quantize_block(a, pare_qact_block(a, r, b), src);
         if (rest != 0) {
             float last[PARE_QBLOCK] = { 0 };
 
             memcpy(last, src, rest * sizeof *src);
-            quantize_block(a, r * row + full, last);
+            quantize_block(a, pare_qact_block(a, r, full), last);
         }
     }
 }

@@ -52,7 +52,7 @@ static void take_queries(struct score *j, const struct pare_qact *a, uint32_t t0
 {
     for (uint32_t t = 0; t < n; t++)
         for (uint32_t b = 0; b < j->n_block; b++) {
-            const uint64_t at = (uint64_t)(t0 + t) * j->n_block + b;
+            const uint64_t at = pare_qact_block(a, t0 + t, b);
 
             memcpy(j->q[b][t], a->q + at * PARE_QBLOCK, PARE_QBLOCK);
             j->dx[b][t] = a->d[at];

@@ -36,8 +36,8 @@
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
-#define DENSE_BLOCKS 16 /* 512 columns: an unpacked panel (12 KB) and a tile of activations (13 KB) share the first-level cache */
-#define DENSE_PANELS 8  /* panels unpacked at once: copying a tile of activations is paid for by this many panels */
+#define DENSE_BLOCKS PARE_QRUN /* 512 columns: an unpacked panel (12 KB) and a tile of activations (8 KB) share the first-level cache */
+#define DENSE_PANELS 8  /* panels unpacked at once */
 #define DIRECT_MAX 8    /* tokens of the direct way; in turns of DIRECT_TOKENS over a panel, the second out of the cache */
 #define DIRECT_BLOCKS 256 /* corrections are computed for 8192 columns at a time */
 
@@ -131,10 +131,13 @@ ALWAYS void dots(VI *idot, int tokens, const VI *w, const uint8_t *code, int n, 
 #endif
 }
 
-/* corr[i] = bias * (sum of the activations of group i), for the groups of n_block blocks from b0 of token t. */
-ALWAYS void corrections(int32_t *corr, const struct pare_qact *a, uint64_t t, uint64_t b0, uint32_t n_block, uint32_t gpb, int32_t bias)
+/* Distances between the rows of a run. */
+#define RUN_BYTES (PARE_QRUN * PARE_QBLOCK)
+
+/* corr[i] = bias * (sum of the activations of group i), for the groups of n_block blocks from b0 of token t, all in one run. */
+ALWAYS void corrections(int32_t *corr, const struct pare_qact *a, uint64_t t, uint32_t b0, uint32_t n_block, uint32_t gpb, int32_t bias)
 {
-    const int32_t *sum = a->sum16 + 2 * (t * (a->kp / PARE_QBLOCK) + b0);
+    const int32_t *sum = a->sum16 + 2 * pare_qact_block(a, t, b0);
     const VI k = vi_set32(bias);
     uint32_t i = 0, n = n_block * gpb;
 
@@ -169,9 +172,6 @@ struct direct {
 ALWAYS void direct(int kind, int g16, int min, int tokens, const struct direct *j)
 {
     const struct pare_layout *l = j->l;
-    const uint64_t row = j->a->kp / PARE_QBLOCK, at = j->t0 * row + j->b0;
-    const int8_t *q = j->a->q + at * PARE_QBLOCK;
-    const float *dx = j->a->d + at, *sx = g16 ? j->a->s16 + 2 * at : j->a->s32 + at;
     const int cls = code_class(kind), bits_bytes = code_bytes(kind), per = g16 ? 2 : 1; /* groups a block */
     const VI lut = vi_lut(j->lut);
 
@@ -179,13 +179,22 @@ ALWAYS void direct(int kind, int g16, int min, int tokens, const struct direct *
         const uint8_t *p = j->panel + l->codes_at + (uint64_t)j->b0 * (unsigned)bits_bytes + part * VSTEP;
         struct heads h = heads_at(l, j->panel, j->b0);
         VF acc[DIRECT_TOKENS], d = vf_zero(), dmin = vf_zero(), dw = vf_zero(), mm = vf_zero();
+        const int8_t *q = NULL;
+        const float *dx = NULL, *sx = NULL;
         bool fresh = true;
 
         UNROLL
         for (int t = 0; t < tokens; t++) acc[t] = j->b0 == 0 ? vf_zero() : vf_load(j->y + (unsigned)t * j->ldy + part * LANES);
-        for (uint32_t b = 0; b < j->n; b++, p += bits_bytes) {
+        for (uint32_t b = 0; b < j->n; b++, p += bits_bytes, q += PARE_QBLOCK, dx++, sx += per) {
             VI w[8];
 
+            if (b % PARE_QRUN == 0) {
+                const uint64_t at = pare_qact_block(j->a, j->t0, j->b0 + b);
+
+                q = j->a->q + at * PARE_QBLOCK;
+                dx = j->a->d + at;
+                sx = g16 ? j->a->s16 + 2 * at : j->a->s32 + at;
+            }
             if (part == 0) {
                 UNROLL
                 for (int i = 0; i < bits_bytes; i += 64) {
@@ -203,13 +212,10 @@ ALWAYS void direct(int kind, int g16, int min, int tokens, const struct direct *
                 next_group(&h, l, part, min, d, dmin, &dw, &mm);
                 UNROLL
                 for (int t = 0; t < tokens; t++) idot[t] = vi_set32(j->corr[t][(unsigned)per * b + (unsigned)g]);
-                dots(idot, tokens, w + 4 * g, NULL, 8 / per, q + (uint64_t)b * PARE_QBLOCK + 16 * g, row * PARE_QBLOCK, cls);
+                dots(idot, tokens, w + 4 * g, NULL, 8 / per, q + 16 * g, RUN_BYTES, cls);
                 UNROLL
-                for (int t = 0; t < tokens; t++) {
-                    const uint64_t i = (unsigned)t * row + b;
-
-                    acc[t] = add_group(acc[t], idot[t], dw, mm, min, dx[i], sx[(unsigned)per * i + (unsigned)g]);
-                }
+                for (int t = 0; t < tokens; t++)
+                    acc[t] = add_group(acc[t], idot[t], dw, mm, min, dx[t * PARE_QRUN], sx[per * t * PARE_QRUN + g]);
             }
             fresh = h.left == 1;
             end_block(&h, l);
@@ -225,9 +231,10 @@ struct weight_tile {
     uint8_t code[DENSE_BLOCKS][8][64];
     float dw[2 * DENSE_BLOCKS][PARE_PANEL], mm[2 * DENSE_BLOCKS][PARE_PANEL];
 };
+/* Activations of a tile, one run of them; rows lie RUN_BYTES apart, scales PARE_QRUN. */
 struct act_tile {
-    int8_t q[TILE_TOKENS][DENSE_BLOCKS * PARE_QBLOCK];
-    float dx[TILE_TOKENS][DENSE_BLOCKS], sx[TILE_TOKENS][2 * DENSE_BLOCKS];
+    const int8_t *q;
+    const float *dx, *sx;
     int32_t corr[TILE_TOKENS][2 * DENSE_BLOCKS];
 };
 struct dense {
@@ -258,10 +265,9 @@ ALWAYS void dense(int cls, int g16, int min, int tokens, const struct dense *j)
 
                 UNROLL
                 for (int t = 0; t < tokens; t++) idot[t] = vi_set32(x->corr[t][g]);
-                dots(idot, tokens, NULL, &j->w->code[b][4 * h][part * VSTEP], 8 / per, x->q[0] + b * PARE_QBLOCK + 16 * h,
-                     DENSE_BLOCKS * PARE_QBLOCK, cls);
+                dots(idot, tokens, NULL, &j->w->code[b][4 * h][part * VSTEP], 8 / per, x->q + b * PARE_QBLOCK + 16 * h, RUN_BYTES, cls);
                 UNROLL
-                for (int t = 0; t < tokens; t++) acc[t] = add_group(acc[t], idot[t], dw, mm, min, x->dx[t][b], x->sx[t][g]);
+                for (int t = 0; t < tokens; t++) acc[t] = add_group(acc[t], idot[t], dw, mm, min, x->dx[(unsigned)t * PARE_QRUN + b], x->sx[(unsigned)(per * t) * PARE_QRUN + g]);
             }
         }
         UNROLL
@@ -302,28 +308,15 @@ static void unpack_scales(struct weight_tile *w, const struct pare_layout *l, co
     }
 }
 
-/* left: bytes that remain, a multiple of 32 */
-ALWAYS void copy_vector(int8_t *dst, const int8_t *src, uint32_t left)
+/* Tokens t0 .. t0 + n, blocks b0 .. b0 + n_block of one run. */
+static void find_acts(struct act_tile *x, const struct pare_qact *a, uint32_t gpb, int32_t bias, uint32_t t0, uint32_t n, uint32_t b0, uint32_t n_block)
 {
-    if (left >= VSTEP) vi_store(dst, vi_load(src));
-    else memcpy(dst, src, 32);
-}
+    const uint64_t at = pare_qact_block(a, t0, b0);
 
-/* Tokens t0 .. t0 + n, blocks b0 .. b0 + n_block, laid side by side: in the rows of a matrix whose width is a power of two all
- * tokens would fall into the same few lines of the cache. */
-static void load_acts(struct act_tile *x, const struct pare_qact *a, uint32_t gpb, int32_t bias, uint32_t t0, uint32_t n, uint32_t b0, uint32_t n_block)
-{
-    const uint64_t row = a->kp / PARE_QBLOCK;
-
-    for (uint32_t t = 0; t < n; t++) {
-        const uint64_t at = (t0 + t) * row + b0;
-
-        for (uint32_t i = 0; i < n_block * PARE_QBLOCK; i += VSTEP) copy_vector(x->q[t] + i, a->q + at * PARE_QBLOCK + i, n_block * PARE_QBLOCK - i);
-        memcpy(x->dx[t], a->d + at, n_block * sizeof(float));
-        corrections(x->corr[t], a, t0 + t, b0, n_block, gpb, bias);
-        if (gpb == 2) memcpy(x->sx[t], a->s16 + 2 * at, 2 * n_block * sizeof(float));
-        else memcpy(x->sx[t], a->s32 + at, n_block * sizeof(float));
-    }
+    x->q = a->q + at * PARE_QBLOCK;
+    x->dx = a->d + at;
+    x->sx = gpb == 2 ? a->s16 + 2 * at : a->s32 + at;
+    for (uint32_t t = 0; t < n; t++) corrections(x->corr[t], a, t0 + t, b0, n_block, gpb, bias);
 }
 
 /* ---- tables: one function for each shape of the inner loop ---- */
@@ -432,7 +425,9 @@ static void run_direct(const struct pass *s, uint32_t p0, uint32_t p1, uint32_t 
 
     for (j.b0 = 0; j.b0 < s->l.n_block; j.b0 += DIRECT_BLOCKS) {
         j.n = s->l.n_block - j.b0 < DIRECT_BLOCKS ? s->l.n_block - j.b0 : DIRECT_BLOCKS;
-        for (uint32_t t = t0; t < t1; t++) corrections(corr[t - t0], s->a, t, j.b0, j.n, s->l.gpb, s->bias);
+        for (uint32_t t = t0; t < t1; t++)
+            for (uint32_t b = 0; b < j.n; b += PARE_QRUN)
+                corrections(corr[t - t0] + b * s->l.gpb, s->a, t, j.b0 + b, j.n - b < PARE_QRUN ? j.n - b : PARE_QRUN, s->l.gpb, s->bias);
         for (uint32_t p = p0; p < p1; p++) {
             j.panel = s->w->data + p * s->w->panel_bytes;
             for (uint32_t n = j.t0 = t0; j.t0 < t1; j.t0 += n) {
@@ -490,7 +485,7 @@ static void run_dense(const struct pass *s, uint32_t p0, uint32_t p1, uint32_t t
             }
             for (uint32_t t = t0, n; t < t1; t += n) {
                 n = tile_for(t1 - t);
-                load_acts(&x, s->a, s->l.gpb, s->bias, t, n, b, j.n);
+                find_acts(&x, s->a, s->l.gpb, s->bias, t, n, b, j.n);
                 run_tile(s, &j, w, p0, n_panel, t, n);
             }
         }

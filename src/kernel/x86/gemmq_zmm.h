@@ -94,14 +94,13 @@ static void quantize_block(const struct pare_qact *a, uint64_t at, __m512 lo, __
 static void quantize(const struct pare_qact *a, const float *x, uint64_t ldx, uint32_t r0, uint32_t r1)
 {
     const uint32_t full = a->k / PARE_QBLOCK, rest = a->k % PARE_QBLOCK;
-    const uint64_t row = a->kp / PARE_QBLOCK;
     const __mmask16 m0 = (__mmask16)(rest >= 16 ? 0xffff : (1u << rest) - 1), m1 = (__mmask16)(rest > 16 ? (1u << (rest - 16)) - 1 : 0);
 
     for (uint32_t r = r0; r < r1; r++) {
         const float *src = x + r * ldx;
 
-        for (uint32_t b = 0; b < full; b++, src += PARE_QBLOCK) quantize_block(a, r * row + b, _mm512_loadu_ps(src), _mm512_loadu_ps(src + 16));
-        if (rest != 0) quantize_block(a, r * row + full, _mm512_maskz_loadu_ps(m0, src), _mm512_maskz_loadu_ps(m1, src + 16));
+        for (uint32_t b = 0; b < full; b++, src += PARE_QBLOCK) quantize_block(a, pare_qact_block(a, r, b), _mm512_loadu_ps(src), _mm512_loadu_ps(src + 16));
+        if (rest != 0) quantize_block(a, pare_qact_block(a, r, full), _mm512_maskz_loadu_ps(m0, src), _mm512_maskz_loadu_ps(m1, src + 16));
     }
 }
 
