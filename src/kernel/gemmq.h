@@ -48,6 +48,8 @@ void pare_pack_panel(const struct pare_packed *p, uint32_t panel, const uint8_t 
  * anywhere. The rows are the original ones, bit for bit, unless a type keeps bytes that its values do not tell (struct
  * pare_dtype.repack): who packs for keeps compares, with pare_panel_keeps. scratch: pare_pack_scratch bytes. */
 void pare_unpack_rows(const struct pare_packed *p, uint64_t row0, uint64_t n, uint8_t *rows, uint64_t row_stride, void *scratch);
+/* Decodes row `row` to p->cols floats: what the type's decode makes of the row turned back. Allocates nothing, p->data as above. */
+void pare_unpack_decode(const struct pare_packed *p, uint64_t row, float *dst);
 /* True when a packed panel turns back into exactly the rows it was made from. line: a row of bytes. */
 bool pare_panel_keeps(const struct pare_packed *p, uint32_t panel, const uint8_t *rows, uint64_t row_stride, uint32_t n_rows,
                       uint8_t *line, void *scratch);

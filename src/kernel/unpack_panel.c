@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "kernel/gemmq_layout.h"
+#include "tensor/unpacked.h"
 
 static float get_scale(const uint8_t *at, bool f16, unsigned row)
 {
@@ -96,6 +97,33 @@ void pare_unpack_rows(const struct pare_packed *p, uint64_t row0, uint64_t n, ui
             memcpy(v.u.idx + (uint64_t)b * PARE_QBLOCK, w, sizeof w);
         }
         t->repack(rows + i * row_stride, &v.u, p->cols);
+    }
+}
+
+void pare_unpack_decode(const struct pare_packed *p, uint64_t row, float *dst)
+{
+    const struct pare_pack_traits *t = &p->type->pack;
+    const uint8_t *panel = p->data + row / PARE_PANEL * p->panel_bytes;
+    unsigned r = (unsigned)(row % PARE_PANEL);
+    struct pare_layout l;
+
+    if (!pare_layout_of(&l, p->type, p->cols)) return;
+    for (uint32_t b = 0; b < l.n_block; b++) {
+        const uint8_t *head = panel + b / l.super_blocks * l.head_bytes;
+        const uint8_t *sub = head + l.group_at + (uint64_t)(b % l.super_blocks) * l.gpb * l.group_bytes + r;
+        float d = get_scale(head, l.f16, r), dmin = l.min ? get_scale(head + l.d_bytes, l.f16, r) : 0.0f;
+        uint64_t col = (uint64_t)b * PARE_QBLOCK;
+        uint8_t idx[PARE_QBLOCK];
+        uint32_t w[8];
+
+        get_codes(w, panel + l.codes_at + (uint64_t)b * l.block_bytes + 4 * r, l.kind);
+        memcpy(idx, w, sizeof idx);
+        for (uint32_t g = 0; g < l.gpb && col < p->cols; g++, col += t->group, sub += l.group_bytes) {
+            uint64_t left = p->cols - col;
+            float s = l.sub ? (float)(int8_t)sub[0] : 1.0f, m = l.sub && l.min ? (float)sub[PARE_PANEL] : 1.0f;
+
+            pare_decode_group(t, dst + col, idx + g * t->group, left < t->group ? (unsigned)left : t->group, d * s, -(dmin * m));
+        }
     }
 }
 

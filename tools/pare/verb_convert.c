@@ -14,8 +14,9 @@ static void print_people(const json_t *v)
 
     printf("%s: %s\n", pare_cli_clean(pare_cli_string(v, "output"), 0, name, sizeof name),
            pare_cli_bytes(pare_cli_number(v, "bytes"), size));
+    if (json_object_get(v, "packed") != NULL) printf("matrices packed: %.0f\n", pare_cli_number(v, "packed"));
     if (json_array_size(kept) == 0) return;
-    printf("kept as they were, for their width does not suit the type:\n");
+    printf("kept as they were, for their width does not suit the type, or (packed: false) packing would lose bits:\n");
     json_array_foreach(kept, i, e) printf("  %s\n", pare_cli_value_text(e, 0, name, sizeof name));
 }
 
@@ -25,12 +26,13 @@ int pare_verb_convert(const struct pare_cli *c)
     struct pare_diag diag = { 0 };
     char            *doc = NULL;
     json_t          *v;
+    const char      *type = PARE_HAS(c, convert_type) ? PARE_TEXT(c, convert_type) : "keep";
     int              rc;
 
     if (!PARE_HAS(c, out)) return pare_cli_usage(c->verb->name, "-o is missing: the file to write");
-    if (!PARE_HAS(c, convert_type)) return pare_cli_usage(c->verb->name, "--type is missing: a type such as q8_0 or f16, or keep");
+    if (!PARE_HAS(c, convert_type) && !PARE_FLAG(c, pack)) return pare_cli_usage(c->verb->name, "--type is missing: a type such as q8_0 or f16, or keep");
     if ((rc = pare_cli_job(c, &job)) != 0) return rc;
-    if (pare_convert(c->arg[0], PARE_TEXT(c, out), PARE_TEXT(c, convert_type), PARE_FLAG(c, resume), &doc, job, &diag) < 0) {
+    if (pare_convert(c->arg[0], PARE_TEXT(c, out), type, PARE_FLAG(c, pack), PARE_FLAG(c, resume), &doc, job, &diag) < 0) {
         rc = pare_cli_fail(c, &diag);
     } else if (PARE_FLAG(c, json)) {
         rc = pare_cli_json(doc);
