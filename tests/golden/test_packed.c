@@ -2,6 +2,7 @@
  * tests/golden/test_packed.c: packed files run as the files they came from, from where they are mapped, and turn back into them. */
 #include "file_maker.h"
 
+#include "base/rng.h"
 #include "compress/rewrite.h"
 #include "eval/opened.h"
 #include "golden/rig.h"
@@ -235,6 +236,33 @@ static void test_kept(void **state)
     same_file("nan", "back");
 }
 
+/* Panels of any bytes are multiplied and looked up without harm, and to the same bits on every tier. */
+static void test_any_panels(void **state)
+{
+    struct pare_checkpoint *c;
+    struct pare_diag        d = { 0 };
+    uint8_t                *p;
+    size_t                  n;
+
+    (void)state;
+    if (pare_checkpoint_open(&c, in_scratch("packed"), &d) < 0) say(&d);
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        p = read_whole(in_scratch("packed"), &n);
+        for (uint64_t i = 0; i < c->n_tensors; i++)
+            for (uint64_t k = 0; c->tensors[i].packed != 0 && k < c->tensors[i].bytes; k++)
+                /* every byte; every 97th; so few that most numbers stay finite */
+                if (seed == 1 || k % (seed == 2 ? 97 : 1009) == 0) p[c->tensors[i].offset + k] = (uint8_t)pare_rng_u64(seed + i, PARE_RNG_TEST, k);
+        write_file(in_scratch("any"), p, n);
+        free(p);
+        for (int tier = 0; tier <= pare_cpu_best_tier(); tier++) {
+            logits("any", 1 + (uint32_t)tier % 2, tier, PARE_ACT_INT8, tier == 0 ? plain : packed);
+            if (tier != 0) assert_memory_equal(plain, packed, sizeof plain);
+        }
+        logits("any", 2, 0, PARE_ACT_F32, plain);
+    }
+    pare_checkpoint_close(&c);
+}
+
 static void test_no_memory(void **state)
 {
     struct pare_diag        d = { 0 };
@@ -276,7 +304,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logits),    cmocka_unit_test(test_turns_back), cmocka_unit_test(test_in_place),
-        cmocka_unit_test(test_unaligned), cmocka_unit_test(test_kept),       cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_unaligned), cmocka_unit_test(test_kept),       cmocka_unit_test(test_any_panels),
+        cmocka_unit_test(test_no_memory),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
