@@ -54,7 +54,8 @@ uint64_t pare_fit_forecast(const struct pare_fit *f)
         const struct pare_target *t = &f->ts.t[i];
         targets += t->cols * 12; /* sums and importance */
         if (t->unit + 1 < info->n_units && t->table == NULL) continue;
-        if (t->slot->weight.panels.data != NULL) head = most(head, pare_packed_bytes(&t->slot->weight.panels) + t->rows * t->slot->weight.row_bytes);
+        if (t->slot->weight.panels.data != NULL)
+            head = most(head, pare_packed_bytes(&t->slot->weight.panels) + t->rows * t->slot->weight.row_bytes);
         else head = most(head, t->slot->weight.data == NULL || t->slot->order != PARE_ROWS_PLAIN ? t->rows * t->cols * 4 : 8u << 20);
         for (uint32_t c = 0; c < t->n_cand; c++) {
             if (!(t->cand[c].type->caps & PARE_DT_QUANT)) continue;

@@ -318,7 +318,9 @@ uint64_t pare_unit_bytes(const struct pare_model *m, uint32_t u)
             if (!aligned(s->weight.panels.data)) sum += pare_linear_bytes(t, s->rows, s->cols, PARE_ACT_INT8);
             continue;
         }
-        if ((s->weight.data == NULL && s->weight.panels.data == NULL) || (s->order == PARE_ROWS_TRANSPOSED && !is_half_or_single(t))) t = pare_dtype_of(PARE_F32);
+        if ((s->weight.data == NULL && s->weight.panels.data == NULL) ||
+            (s->order == PARE_ROWS_TRANSPOSED && !is_half_or_single(t)))
+            t = pare_dtype_of(PARE_F32);
         sum += pare_linear_bytes(t, s->rows, s->cols, m->options.act_mode);
         /* A copy in bound order stays unless packing replaces it. */
         if (!in_place(s) && !(m->options.act_mode == PARE_ACT_INT8 && (t->caps & PARE_DT_QUANT)) &&
