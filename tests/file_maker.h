@@ -254,6 +254,22 @@ static inline struct maker base_gguf(void)
     return m;
 }
 
+/* A q4_0 matrix of 17 x 64 as panels: 2 of 576 bytes (scales of 2 blocks, 64; codes 2 x 256). Any bytes are panels. */
+static inline struct maker packed_gguf(void)
+{
+    struct maker m = { 0 };
+
+    gguf_head(&m, 1, 2);
+    kv_num(&m, "general.alignment", 4, 64, 4);
+    kv_text(&m, "pare.tensors", "{\"t.pk\":{\"packed\":1,\"shape\":[17,64],\"type\":\"q4_0\"}}");
+    info(&m, "t.pk", 2, (uint64_t[]){ 576, 2 }, 24, 0);
+    label(&m, "end", 0);
+    pad(&m, 64);
+    label(&m, "data", 0);
+    for (int i = 0; i < 2 * 576; i++) put_num(&m, (uint64_t)(i % 576 < 64 && i % 2 == 1 ? 0x38 : i * 7 % 251), 1);
+    return m;
+}
+
 /* ---- safetensors --------------------------------------------------------------------------------------------------- */
 
 static inline struct maker make_st(const char *header, size_t data)

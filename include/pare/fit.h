@@ -46,10 +46,13 @@ PARE_API int pare_fit(const char *path, const struct pare_fit_settings *s, char 
 
 /*
  * pare_convert writes the model at path as GGUF with one type (a name, e.g. "q8_0", "f16", "keep") for all matrices; a matrix whose
- * width does not suit the type keeps its own, and is named in *json {"output","bytes","kept":[...]}. Since 0.1.
+ * width does not suit the type keeps its own, and is named in *json {"output","bytes","kept":[...]}. pack: matrices lie in the file
+ * as the kernels read them, so that loading maps them and copies nothing; "packed" counts them. They say what type they came from
+ * and turn back bit for bit when the file is converted without pack; one that would not is written unpacked and named in "kept" with
+ * "packed": false. Since 0.1.
  */
-PARE_API int pare_convert(const char *path, const char *out, const char *type, bool resume, char **json, struct pare_job *job,
-                          struct pare_diag *diag);
+PARE_API int pare_convert(const char *path, const char *out, const char *type, bool pack, bool resume, char **json,
+                          struct pare_job *job, struct pare_diag *diag);
 
 /* pare_methods_json returns the registry (`pare methods --json`); free with pare_free; NULL when out of memory. Since 0.1. */
 PARE_API char *pare_methods_json(void);

@@ -1,12 +1,15 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ * src/compress/rewrite.c: declares all tensors of an output, then makes and writes them one by one. */
 #include "compress/rewrite.h"
 
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "compress/pack_rows.h"
 
 #define CHUNK_FLOATS (1u << 18) /* 1 MB of f32 rows at a time, whatever the tensor's size */
+#define PACK_ALIGN 4096u         /* panels begin on a page, so that advice for one tensor concerns no other */
 
 /* Vectors in f32, as every reader wants them. A matrix that is only added (learned positions) keeps its own float type. */
 const struct pare_dtype *pare_rest_type(const struct pare_slot *s)
@@ -44,6 +47,8 @@ static int copy_metadata(const struct pare_rewrite *r, struct pare_writer *w, st
     return PARE_OK;
 }
 
+static bool packs(const struct pare_rewrite *r, uint32_t i) { return r->pack != NULL && r->pack[i] == PARE_PACK_YES; }
+
 static int declare(const struct pare_rewrite *r, struct pare_writer *w, struct pare_diag *diag)
 {
     if (r->ckpt->n_kv != 0) {
@@ -56,9 +61,14 @@ static int declare(const struct pare_rewrite *r, struct pare_writer *w, struct p
     if (r->plan_text != NULL)
         PARE_FORWARD(pare_writer_kv_str(w, "pare.plan", r->plan_text, strlen(r->plan_text), diag));
     for (uint32_t i = 0; i < r->ts->n; i++) {
+        if (!packs(r, i)) continue;
+        PARE_FORWARD(pare_writer_kv_u32(w, "general.alignment", PACK_ALIGN, diag));
+        break;
+    }
+    for (uint32_t i = 0; i < r->ts->n; i++) {
         const struct pare_target *t = &r->ts->t[i];
         uint64_t                  dims[2] = { t->rows, t->cols };
-        PARE_FORWARD(pare_writer_declare(w, t->name, t->cand[r->pick[i]].type, 2, dims, diag));
+        PARE_FORWARD((packs(r, i) ? pare_writer_declare_packed : pare_writer_declare)(w, t->name, t->cand[r->pick[i]].type, 2, dims, diag));
     }
     for (uint32_t i = 0; i < r->ts->n_rest; i++) {
         const struct pare_slot *s = r->ts->rest[i];
@@ -68,26 +78,53 @@ static int declare(const struct pare_rewrite *r, struct pare_writer *w, struct p
     return pare_writer_layout(w, diag);
 }
 
-static int write_target(const struct pare_rewrite *r, struct pare_writer *w, uint32_t i, float *tmp, struct pare_job *job,
-                        struct pare_diag *diag)
+/* Rows made at a time; whole panels of them where they are packed. */
+static uint64_t chunk_rows(const struct pare_target *t, bool pack)
+{
+    uint64_t n = CHUNK_FLOATS / t->cols + 1;
+
+    return !pack ? n : n < PARE_PANEL ? PARE_PANEL : n / PARE_PANEL * PARE_PANEL;
+}
+
+/* Makes the rows of a target chunk by chunk and, where pack says so, panels of them; w NULL: only to see whether they turn back,
+ * which *keeps says then. */
+static int walk_target(const struct pare_rewrite *r, struct pare_writer *w, uint32_t i, bool pack, bool *keeps, float *tmp,
+                       struct pare_job *job, struct pare_diag *diag)
 {
     const struct pare_target *t = &r->ts->t[i];
     const struct pare_dtype  *type = t->cand[r->pick[i]].type;
-    uint64_t                  row_bytes, step = CHUNK_FLOATS / t->cols + 1;
+    struct pare_pack_rows     k = { 0 };
+    uint64_t                  row_bytes, step = chunk_rows(t, pack);
     uint8_t                  *code;
     int                       rc = PARE_OK;
 
     (void)pare_dtype_row_bytes(type, t->cols, &row_bytes);
     code = pare_aligned(step * row_bytes);
     if (code == NULL) return PARE_NOMEM(diag);
-    for (uint64_t at = 0; at < t->rows && rc == PARE_OK; at += step) {
+    *keeps = true;
+    if (pack) rc = pare_pack_rows_open(&k, type, t->cols, step, job, diag);
+    for (uint64_t at = 0; at < t->rows && rc == PARE_OK && *keeps; at += step) {
         uint64_t n = t->rows - at < step ? t->rows - at : step;
         rc = pare_target_encode(t, type, at, n, true, code, tmp, job, diag);
-        if (rc == PARE_OK) rc = pare_writer_data(w, i, code, n * row_bytes, diag);
+        if (rc == PARE_OK && pack) *keeps = pare_pack_rows(&k, code, n);
+        if (rc < 0 || w == NULL || !*keeps) continue;
+        rc = pack ? pare_writer_data(w, i, k.p.data, pare_packed_bytes(&k.p), diag) : pare_writer_data(w, i, code, n * row_bytes, diag);
     }
     if (t->slot->weight.tensor != NULL) pare_checkpoint_advise(r->ckpt, t->slot->weight.tensor, PARE_DONTNEED);
+    if (pack) pare_pack_rows_close(&k);
     pare_aligned_free(code);
     return rc;
+}
+
+static int write_target(const struct pare_rewrite *r, struct pare_writer *w, uint32_t i, float *tmp, struct pare_job *job,
+                        struct pare_diag *diag)
+{
+    bool keeps;
+
+    PARE_FORWARD(walk_target(r, w, i, packs(r, i), &keeps, tmp, job, diag));
+    if (keeps) return PARE_OK;
+    pare_diag_where(diag, r->ts->t[i].name);
+    PARE_FAIL(diag, PARE_E_CORRUPT, "packed rows do not turn back: the source changed while it was read");
 }
 
 static int write_rest(const struct pare_rewrite *r, struct pare_writer *w, uint32_t i, float *tmp, struct pare_diag *diag)
@@ -121,7 +158,29 @@ static uint64_t tmp_floats(const struct pare_targets *ts)
         uint64_t c = i < ts->n ? ts->t[i].cols : ts->rest[i - ts->n]->cols;
         if (c > max) max = c;
     }
-    return CHUNK_FLOATS + 2 * max;
+    return CHUNK_FLOATS + PARE_PANEL * max;
+}
+
+int pare_rewrite_choose_pack(const struct pare_rewrite *r, uint8_t *pack, struct pare_job *job, struct pare_diag *diag)
+{
+    float *tmp = pare_aligned(tmp_floats(r->ts) * sizeof *tmp);
+    int    rc = tmp == NULL ? PARE_NOMEM(diag) : PARE_OK;
+
+    for (uint32_t i = 0; i < r->ts->n && rc == PARE_OK; i++) {
+        const struct pare_target *t = &r->ts->t[i];
+        const struct pare_dtype  *type = t->cand[r->pick[i]].type;
+        struct pare_packed        p;
+        bool                      keeps = true;
+
+        pack[i] = PARE_PACK_NO;
+        rc = pare_job_check(job, diag);
+        pare_job_progress(job, "pack", (double)i / r->ts->n, t->name);
+        if (!t->multiplied || !pare_packed_shape(&p, type, t->rows, t->cols)) continue;
+        if (rc == PARE_OK && pare_target_is_source(t, type)) rc = walk_target(r, NULL, i, true, &keeps, tmp, job, diag);
+        pack[i] = keeps ? PARE_PACK_YES : PARE_PACK_LOSES;
+    }
+    pare_aligned_free(tmp);
+    return rc;
 }
 
 static int open_writer(const struct pare_rewrite *r, struct pare_writer **w, struct pare_diag *diag)

@@ -18,7 +18,13 @@ struct pare_rewrite {
     const char *plan_text;            /* canonical JSON, stored under "pare.plan"; NULL: none */
     uint64_t job_hash;
     bool resume;
+    const uint8_t *pack;              /* [ts->n] targets that are written as panels (pare_rewrite_choose_pack); NULL: none */
 };
+
+/* Says which targets can be written as panels: those that are multiplied, of a packable type, whose rows turn back bit for bit.
+ * Sources that are copied are all read for that; what we encode ourselves turns back. pack [ts->n] gets PARE_PACK_*. */
+enum { PARE_PACK_NO, PARE_PACK_YES, PARE_PACK_LOSES /* would be packed, but some byte would not come back */ };
+int pare_rewrite_choose_pack(const struct pare_rewrite *r, uint8_t *pack, struct pare_job *job, struct pare_diag *diag);
 
 /* Size of the file that the plan would give, without writing tensor data. */
 int pare_rewrite_size(const struct pare_rewrite *r, uint64_t *bytes, struct pare_diag *diag);

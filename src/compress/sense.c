@@ -75,6 +75,7 @@ static int swap_in(struct swap *s, const struct pare_dtype *type, bool linear, b
         wt->data = s->rows;
         wt->row_bytes = s->row_bytes;
         wt->foreign = NULL;
+        wt->panels.data = NULL;
     }
     return PARE_OK;
 }

@@ -93,7 +93,8 @@ bool pare_target_is_source(const struct pare_target *t, const struct pare_dtype 
 {
     const struct pare_slot *s = t->slot;
 
-    return s->weight.type == type && s->weight.foreign == NULL && s->weight.data != NULL && s->order == PARE_ROWS_PLAIN;
+    return s->weight.type == type && s->weight.foreign == NULL && s->order == PARE_ROWS_PLAIN &&
+           (s->weight.data != NULL || s->weight.panels.data != NULL);
 }
 
 static bool suits(const struct pare_dtype *d, const struct pare_target *t, bool portable, const char *list)
@@ -156,10 +157,7 @@ int pare_target_encode(const struct pare_target *t, const struct pare_dtype *typ
     struct encode_job e = { t, type, tmp, dst, n, 0 };
 
     (void)pare_dtype_row_bytes(type, t->cols, &e.row_bytes);
-    if (pare_target_is_source(t, type) && !(out && t->slot->permute_out)) {
-        memcpy(dst, t->slot->weight.data + row0 * e.row_bytes, n * e.row_bytes);
-        return PARE_OK;
-    }
+    if (pare_target_is_source(t, type) && !(out && t->slot->permute_out)) return pare_weight_bytes(&t->slot->weight, row0, n, dst, diag);
     PARE_FORWARD((out ? pare_slot_out_rows : pare_slot_rows)(t->slot, row0, n, tmp, diag));
     for (uint64_t i = 0; i < n * t->cols; i++) {
         if (tmp[i] - tmp[i] == 0) continue;

@@ -109,6 +109,7 @@ static void put_table(struct stand_in *s, const struct pare_dtype *type)
     wt->data = s->rows;
     wt->row_bytes = s->row_bytes;
     wt->foreign = NULL;
+    wt->panels.data = NULL;
 }
 
 /* Runs unit u for the quantized rows with its targets replaced. */

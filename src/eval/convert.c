@@ -44,11 +44,23 @@ static void add_float(struct pare_targets *ts, const struct pare_dtype *want)
     }
 }
 
-static int run(struct pare_opened *o, const char *out, const struct pare_dtype *want, bool resume, json_t *doc, struct pare_job *job,
-               struct pare_diag *diag)
+/* A tensor that is not what was asked for, and what it is. */
+static void add_kept(json_t *kept, const struct pare_target *t, uint32_t pick, bool unpacked)
+{
+    json_t *e = json_object();
+
+    json_object_set_new(e, "tensor", json_string(t->name));
+    json_object_set_new(e, "type", json_string(t->cand[pick].type->name));
+    if (unpacked) json_object_set_new(e, "packed", json_false());
+    json_array_append_new(kept, e);
+}
+
+static int run(struct pare_opened *o, const char *out, const struct pare_dtype *want, bool pack, bool resume, json_t *doc,
+               struct pare_job *job, struct pare_diag *diag)
 {
     struct pare_targets ts;
-    uint32_t           *pick = NULL;
+    uint32_t           *pick = NULL, packed = 0;
+    uint8_t            *panels = NULL;
     json_t             *kept = json_array();
     int                 rc;
 
@@ -58,29 +70,36 @@ static int run(struct pare_opened *o, const char *out, const struct pare_dtype *
     if (rc == PARE_OK) {
         add_float(&ts, want);
         pick = pare_zalloc(ts.n + 1u, sizeof *pick);
-        if (pick == NULL) rc = PARE_NOMEM(diag);
+        panels = pare_zalloc(ts.n + 1u, sizeof *panels);
+        if (pick == NULL || panels == NULL) rc = PARE_NOMEM(diag);
     }
     if (rc == PARE_OK) {
-        struct pare_rewrite r = { out, o->ckpt, o->model, o->tok, &ts, pick, NULL, 0, resume };
+        struct pare_rewrite r = { out, o->ckpt, o->model, o->tok, &ts, pick, NULL, 0, resume, NULL };
         uint64_t            print = pare_checkpoint_fingerprint(o->ckpt);
         for (uint32_t i = 0; i < ts.n; i++) {
             pick[i] = choose(&ts.t[i], want);
-            if (want != NULL && ts.t[i].cand[pick[i]].type != want) {
-                json_t *e = json_object();
-                json_object_set_new(e, "tensor", json_string(ts.t[i].name));
-                json_object_set_new(e, "type", json_string(ts.t[i].cand[pick[i]].type->name));
-                json_array_append_new(kept, e);
-            }
+            if (want != NULL && ts.t[i].cand[pick[i]].type != want) add_kept(kept, &ts.t[i], pick[i], false);
         }
         r.job_hash = XXH3_64bits_withSeed(want == NULL ? "keep" : want->name, want == NULL ? 4 : strlen(want->name), print);
-        rc = pare_rewrite_run(&r, job, diag);
+        if (pack) {
+            r.job_hash = XXH3_64bits_withSeed("pack", 4, r.job_hash);
+            rc = pare_rewrite_choose_pack(&r, panels, job, diag);
+            r.pack = panels;
+        }
+        for (uint32_t i = 0; i < ts.n; i++) {
+            packed += panels[i] == PARE_PACK_YES;
+            if (panels[i] == PARE_PACK_LOSES) add_kept(kept, &ts.t[i], pick[i], true);
+        }
+        if (pack) json_object_set_new(doc, "packed", json_integer(packed));
+        if (rc == PARE_OK) rc = pare_rewrite_run(&r, job, diag);
     }
     pare_free(pick);
+    pare_free(panels);
     pare_targets_free(&ts);
     return rc;
 }
 
-int pare_convert(const char *path, const char *out, const char *type, bool resume, char **json, struct pare_job *job,
+int pare_convert(const char *path, const char *out, const char *type, bool pack, bool resume, char **json, struct pare_job *job,
                  struct pare_diag *diag)
 {
     struct pare_open_settings os = { .act_mode = PARE_ACT_F32, .kv = "f32", .ctx = 16, .stream = true, .tokenizer = true };
@@ -95,7 +114,7 @@ int pare_convert(const char *path, const char *out, const char *type, bool resum
     PARE_FORWARD(pare_opened_open(&o, path, &os, job, diag));
     doc = json_object();
     json_object_set_new(doc, "output", json_string(out));
-    rc = run(&o, out, want, resume, doc, job, diag);
+    rc = run(&o, out, want, pack, resume, doc, job, diag);
     if (rc == PARE_OK) {
         struct pare_checkpoint *made = NULL;
         rc = pare_checkpoint_open(&made, out, diag);

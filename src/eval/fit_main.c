@@ -64,7 +64,7 @@ static int begin(struct pare_fit *f, struct pare_diag *diag)
 
 static int rewrite(struct pare_fit *f, struct pare_diag *diag)
 {
-    struct pare_rewrite r = { f->s->out, f->o.ckpt, f->o.model, f->o.tok, &f->ts, f->pick, f->plan_text, 0, f->s->resume };
+    struct pare_rewrite r = { f->s->out, f->o.ckpt, f->o.model, f->o.tok, &f->ts, f->pick, f->plan_text, 0, f->s->resume, NULL };
 
     r.job_hash = XXH3_64bits_withSeed(f->plan_text, strlen(f->plan_text), PARE_ABI_VERSION + 1);
     return pare_rewrite_run(&r, f->job, diag);

@@ -44,7 +44,8 @@ uint64_t pare_fit_forecast(const struct pare_fit *f)
         uint64_t sum = 0, n = 0;
         for (uint32_t i = 0; i < f->ts.n; i++) {
             if (f->ts.t[i].unit != u) continue;
-            sum += f->ts.t[i].slot->weight.rows * f->ts.t[i].slot->weight.row_bytes;
+            if (f->ts.t[i].slot->weight.panels.data != NULL) sum += pare_packed_bytes(&f->ts.t[i].slot->weight.panels);
+            else sum += f->ts.t[i].slot->weight.rows * f->ts.t[i].slot->weight.row_bytes;
             n++;
         }
         layer = most(layer, sum + pare_unit_bytes(f->o.model, u));
@@ -54,7 +55,9 @@ uint64_t pare_fit_forecast(const struct pare_fit *f)
         const struct pare_target *t = &f->ts.t[i];
         targets += t->cols * 12; /* sums and importance */
         if (t->unit + 1 < info->n_units && t->table == NULL) continue;
-        head = most(head, t->slot->weight.data == NULL || t->slot->order != PARE_ROWS_PLAIN ? t->rows * t->cols * 4 : 8u << 20);
+        if (t->slot->weight.panels.data != NULL)
+            head = most(head, pare_packed_bytes(&t->slot->weight.panels) + t->rows * t->slot->weight.row_bytes);
+        else head = most(head, t->slot->weight.data == NULL || t->slot->order != PARE_ROWS_PLAIN ? t->rows * t->cols * 4 : 8u << 20);
         for (uint32_t c = 0; c < t->n_cand; c++) {
             if (!(t->cand[c].type->caps & PARE_DT_QUANT)) continue;
             coded = most(coded, t->cand[c].bytes);
@@ -159,7 +162,7 @@ static void add_point(struct pare_fit *f, double predicted, double tried)
 /* The file's size with the current pick and the plan's text in it. */
 static int file_size(struct pare_fit *f, uint64_t *bytes, struct pare_diag *diag)
 {
-    struct pare_rewrite r = { f->s->out, f->o.ckpt, f->o.model, f->o.tok, &f->ts, f->pick, NULL, 0, false };
+    struct pare_rewrite r = { f->s->out, f->o.ckpt, f->o.model, f->o.tok, &f->ts, f->pick, NULL, 0, false, NULL };
     json_t             *doc = pare_plan_make(&f->ts, f->pick, &f->source, NULL);
     char               *text = pare_json_canonical(doc);
     int                 rc;

@@ -9,6 +9,7 @@
 #include <pare/error.h>
 
 #include "base/file.h"
+#include "kernel/gemmq.h"
 #include "tensor/dtype.h"
 
 #define PARE_MAX_DIMS 8
@@ -25,6 +26,7 @@ struct pare_tensor {
     uint32_t                 file;
     const uint8_t           *data;           /* mapped, may be unaligned */
     int                      part;           /* 0, or the kind of a foreign packed tensor (enum pare_foreign) */
+    uint32_t                 packed;         /* 0, or PARE_PACK_LAYOUT: data holds panels of type, not rows (bytes is their size) */
 };
 
 /* GGUF metadata value types, numbers as on disk. */
@@ -95,7 +97,8 @@ void pare_checkpoint_advise(const struct pare_checkpoint *c, const struct pare_t
  *
  * struct pare_weight is the logical view of one weight: what a model binds. pare_weight_find returns PARE_OK and w->type NULL
  * when the name does not exist at all. For foreign packed groups w->foreign is set and w->type is the f32 row (they are
- * converted on reading).
+ * converted on reading). For a tensor that lies in the file as panels, w->type and w->row_bytes are those of the rows it was packed
+ * from, w->data is NULL and w->panels.data are the mapped panels, at any alignment.
  */
 struct pare_weight {
     const char               *name;
@@ -105,12 +108,16 @@ struct pare_weight {
     uint32_t                  n_dims;
     uint64_t                  dims[PARE_MAX_DIMS];
     uint64_t                  rows, cols, row_bytes;
-    const uint8_t            *data;     /* rows one after another; NULL for foreign groups */
+    const uint8_t            *data;     /* rows one after another; NULL for foreign groups and panels */
+    struct pare_packed        panels;   /* data NULL: no panels. Never written */
     const void               *foreign;  /* private: how to decode a GPTQ or AWQ group, else NULL */
 };
 int pare_weight_find(struct pare_weight *w, const struct pare_checkpoint *c, const char *name, struct pare_diag *diag);
 /* Decodes rows [row0, row0 + n) into dst[n * cols]. Checks the file's size again (a mapped file may have been cut). */
 int pare_weight_rows(const struct pare_weight *w, uint64_t row0, uint64_t n, float *dst, struct pare_diag *diag);
+
+/* Rows [row0, row0 + n) as bytes of w->type, w->row_bytes each, turned back where they lie in panels. Not for foreign groups. */
+int pare_weight_bytes(const struct pare_weight *w, uint64_t row0, uint64_t n, uint8_t *dst, struct pare_diag *diag);
 
 /* A container. probe looks at the path (folder or file) and says whether it is ours: 1 yes, 0 no. */
 struct pare_format {

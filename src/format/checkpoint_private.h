@@ -35,6 +35,11 @@ int pare_tensor_shape(struct pare_tensor *t, bool zero_ok, uint64_t at, struct p
 /* pare_tensor_place fixes offset and data inside file number `file`; PARE_E_TRUNCATED when it does not lie inside. */
 int pare_tensor_place(struct pare_tensor *t, const struct pare_checkpoint *c, uint32_t file, uint64_t offset, struct pare_diag *diag);
 
+/* The view of a tensor as it is stored, whatever packed group it may be a piece of; rows of no columns have row_bytes 0. weight.c */
+int pare_weight_of(struct pare_weight *w, const struct pare_checkpoint *c, const struct pare_tensor *t, struct pare_diag *diag);
+/* Decodes one row of a weight with rows or panels. Nothing is checked. */
+void pare_weight_decode(const struct pare_weight *w, uint64_t row, float *dst);
+
 /* pare_own_types reads the metadata key "pare.tensors" and gives its tensors their type and shape. own_types.c */
 int pare_own_types(struct pare_checkpoint *c, struct pare_diag *diag);
 

@@ -99,6 +99,7 @@ static json_t *tensor(const struct pare_checkpoint *c, const struct pare_tensor 
     for (uint32_t i = 0; i < t->n_dims; i++) json_array_append_new(shape, json_integer((json_int_t)t->dims[i]));
     o = json_pack("{s:s, s:s, s:o, s:I, s:I}", "name", t->name, "type", t->type->name, "shape", shape, "offset", (json_int_t)t->offset,
                   "bytes", (json_int_t)t->bytes);
+    if (t->packed != 0) json_object_set_new(o, "packed", json_integer((json_int_t)t->packed));
     if (c->n_maps > 1) json_object_set_new(o, "file", json_integer((json_int_t)t->file));
     return o;
 }

@@ -29,7 +29,7 @@ static void scan_chunk(void *ctx, uint32_t chunk, uint32_t worker)
 
     if (n > s->rows - first) n = s->rows - first;
     for (uint64_t r = 0; r < n; r++)
-        s->w->type->decode(v + r * s->w->cols, s->w->data + (s->row0 + first + r) * s->w->row_bytes, s->w->cols);
+        pare_weight_decode(s->w, s->row0 + first + r, v + r * s->w->cols);
     for (uint64_t i = 0; i < n * s->w->cols; i++) {
         nan += isnan(v[i]) != 0;
         inf += isinf(v[i]) != 0;
@@ -95,10 +95,10 @@ int pare_check_data(json_t **out, const struct pare_checkpoint *c, struct pare_j
     if (bad == NULL) return PARE_NOMEM(diag);
     for (uint64_t i = 0; i < c->n_tensors; i++) {
         const struct pare_tensor *t = &c->tensors[i];
-        /* The tensor as it is stored, also where it is a piece of a packed weight. */
-        struct pare_weight        w = { .name = t->name, .ckpt = c, .tensor = t, .type = t->type, .rows = t->rows, .cols = t->cols,
-                                        .data = t->data, .row_bytes = t->rows == 0 ? 0 : t->bytes / t->rows };
-        int                       rc = scan_tensor(&s, &w, job, diag);
+        struct pare_weight        w;
+        int                       rc = pare_weight_of(&w, c, t, diag);
+
+        if (rc == PARE_OK) rc = scan_tensor(&s, &w, job, diag);
 
         if (rc < 0) {
             pare_diag_where(diag, t->name);

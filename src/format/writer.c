@@ -168,8 +168,8 @@ static uint64_t hash_back(struct pare_writer *w, const struct pare_map *m, const
 
 static bool same_tensor(const struct pare_decl *a, const struct pare_tensor *b)
 {
-    return strcmp(a->name, b->name) == 0 && a->type == b->type && a->n_dims == b->n_dims && a->offset == b->offset &&
-           a->bytes == b->bytes && memcmp(a->dims, b->dims, a->n_dims * sizeof *a->dims) == 0;
+    return strcmp(a->name, b->name) == 0 && a->type == b->type && a->n_dims == b->n_dims && a->packed == b->packed &&
+           a->offset == b->offset && a->bytes == b->bytes && memcmp(a->dims, b->dims, a->n_dims * sizeof *a->dims) == 0;
 }
 
 /* The file is opened as any other model file, and must be what was declared and written. */

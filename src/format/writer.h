@@ -39,6 +39,10 @@ int pare_writer_kv_copy(struct pare_writer *w, const struct pare_kv *kv, struct 
  * tensor [rows, row_bytes] and adds the entry to the "pare.tensors" metadata by itself. */
 int pare_writer_declare(struct pare_writer *w, const char *name, const struct pare_dtype *type, uint32_t n_dims,
                         const uint64_t *dims, struct pare_diag *d);
+/* The same for a matrix whose data will be panels (kernel/gemmq.h) of a packable type: an I8 tensor [panels, bytes of a panel].
+ * general.alignment should be a multiple of PARE_ALIGN, else readers must copy them. */
+int pare_writer_declare_packed(struct pare_writer *w, const char *name, const struct pare_dtype *type, uint32_t n_dims,
+                               const uint64_t *dims, struct pare_diag *d);
 /* Fixes the layout: offsets, header size. After it pare_writer_size is the final size of the file. */
 int pare_writer_layout(struct pare_writer *w, struct pare_diag *d);
 uint64_t pare_writer_size(const struct pare_writer *w);

@@ -22,7 +22,19 @@ static int disk_form(struct pare_decl *t, struct pare_diag *d)
         if (t->dims[i] == 0) PARE_FAIL(d, PARE_E_UNSUPPORTED, "an empty tensor cannot be written to GGUF");
     PARE_FORWARD(pare_tensor_shape(&view, false, PARE_NO_OFFSET, d));
     t->bytes = view.bytes;
-    t->own = t->type->gguf_id < 0 || t->n_dims == 0 || t->n_dims > PARE_GGUF_MAX_DIMS;
+    t->own = t->type->gguf_id < 0 || t->n_dims == 0 || t->n_dims > PARE_GGUF_MAX_DIMS || t->packed != 0;
+    if (t->packed != 0) {
+        struct pare_packed p;
+
+        if (!pare_packed_shape(&p, t->type, view.rows, view.cols))
+            PARE_FAIL(d, PARE_E_USAGE, "a tensor of type %s and this shape cannot be packed", t->type->name);
+        t->bytes = pare_packed_bytes(&p);
+        t->disk_type = (uint32_t)pare_dtype_of(PARE_I8)->gguf_id;
+        t->disk_n_dims = 2;
+        t->disk_dims[0] = p.n_panels;
+        t->disk_dims[1] = p.panel_bytes;
+        return PARE_OK;
+    }
     if (t->type->gguf_id < 0) {
         if (!pare_dtype_row_bytes(t->type, view.cols, &row_bytes)) PARE_FAIL(d, PARE_E_USAGE, "rows do not suit the type");
         t->disk_type = (uint32_t)pare_dtype_of(PARE_I8)->gguf_id;
@@ -42,8 +54,8 @@ static int disk_form(struct pare_decl *t, struct pare_diag *d)
     return PARE_OK;
 }
 
-int pare_writer_declare(struct pare_writer *w, const char *name, const struct pare_dtype *type, uint32_t n_dims, const uint64_t *dims,
-                        struct pare_diag *d)
+static int declare(struct pare_writer *w, const char *name, const struct pare_dtype *type, uint32_t n_dims, const uint64_t *dims,
+                   uint32_t packed, struct pare_diag *d)
 {
     struct pare_decl *t;
     size_t            len;
@@ -66,7 +78,7 @@ int pare_writer_declare(struct pare_writer *w, const char *name, const struct pa
         w->cap_tensors = cap;
     }
     t = &w->tensors[w->n_tensors];
-    *t = (struct pare_decl){ .name = pare_pool_add(&w->pool, name, len), .type = type, .n_dims = n_dims };
+    *t = (struct pare_decl){ .name = pare_pool_add(&w->pool, name, len), .type = type, .n_dims = n_dims, .packed = packed };
     if (n_dims != 0) memcpy(t->dims, dims, n_dims * sizeof *dims);
     r = t->name == NULL ? PARE_E_NOMEM : pare_names_put(&w->names, t->name, w->n_tensors);
     if (r < 0) return w->err = PARE_NOMEM(d);
@@ -80,7 +92,19 @@ int pare_writer_declare(struct pare_writer *w, const char *name, const struct pa
     return PARE_OK;
 }
 
-/* {"NAME":{"shape":[..],"type":"T"}}, canonical: the same declarations give the same bytes. */
+int pare_writer_declare(struct pare_writer *w, const char *name, const struct pare_dtype *type, uint32_t n_dims, const uint64_t *dims,
+                        struct pare_diag *d)
+{
+    return declare(w, name, type, n_dims, dims, 0, d);
+}
+
+int pare_writer_declare_packed(struct pare_writer *w, const char *name, const struct pare_dtype *type, uint32_t n_dims,
+                               const uint64_t *dims, struct pare_diag *d)
+{
+    return declare(w, name, type, n_dims, dims, PARE_PACK_LAYOUT, d);
+}
+
+/* {"NAME":{"shape":[..],"type":"T"}}, with "packed":L for panels, canonical: the same declarations give the same bytes. */
 static json_t *own_document(const struct pare_writer *w, uint64_t *count)
 {
     json_t *doc = json_object();
@@ -88,16 +112,21 @@ static json_t *own_document(const struct pare_writer *w, uint64_t *count)
     *count = 0;
     for (uint64_t i = 0; i < w->n_tensors && doc != NULL; i++) {
         const struct pare_decl *t = &w->tensors[i];
-        json_t                 *shape;
+        json_t                 *shape, *entry;
 
         if (!t->own) continue;
         shape = json_array();
         for (uint32_t k = 0; k < t->n_dims; k++) json_array_append_new(shape, json_integer((json_int_t)t->dims[k]));
-        if (json_array_size(shape) != t->n_dims ||
-            json_object_set_new(doc, t->name, json_pack("{s:s, s:o}", "type", t->type->name, "shape", shape)) != 0) {
+        entry = json_pack("{s:s, s:O}", "type", t->type->name, "shape", shape);
+        if (t->packed != 0) json_object_set_new(entry, "packed", json_integer((json_int_t)t->packed));
+        json_decref(shape);
+        if (json_array_size(json_object_get(entry, "shape")) != t->n_dims || json_object_size(entry) != (t->packed != 0 ? 3 : 2) ||
+            json_object_set(doc, t->name, entry) != 0) {
+            json_decref(entry);
             json_decref(doc);
             return NULL;
         }
+        json_decref(entry);
         ++*count;
     }
     return doc;

@@ -18,6 +18,7 @@ struct pare_decl {
     uint32_t                 n_dims;
     uint64_t                 dims[PARE_MAX_DIMS];
     bool                     own;        /* has an entry in pare.tensors */
+    uint32_t                 packed;     /* 0, or PARE_PACK_LAYOUT: the data are panels */
     uint32_t                 disk_type;  /* GGUF number */
     uint32_t                 disk_n_dims;
     uint64_t                 disk_dims[PARE_MAX_DIMS];

@@ -36,13 +36,16 @@ void pare_qact_init(struct pare_qact *a, void *mem, uint32_t n, uint64_t k);
 /* Rows [t0, t1) of a as a batch of their own; the memory stays a's. */
 struct pare_qact pare_qact_rows(const struct pare_qact *a, uint32_t t0, uint32_t t1);
 
+/* Version of the panels' layout (gemmq_layout.h), as packed files name it. */
+#define PARE_PACK_LAYOUT 1
+
 /* A packed matrix [rows, cols]; rows are padded to whole panels with zero weights. */
 struct pare_packed {
     const struct pare_dtype *type;  /* the standard type it came from */
     uint64_t rows, cols;
     uint32_t n_panels;
     uint64_t panel_bytes;           /* multiple of 64 */
-    uint8_t *data;                  /* 64-byte aligned; owned by whoever allocated it */
+    uint8_t *data;                  /* 64-byte aligned; owned by whoever allocated or mapped it, never written once packed */
 };
 /* Sets type, rows, cols, n_panels, panel_bytes (data NULL). False when the type is not packable (no PARE_DT_QUANT). */
 bool pare_packed_shape(struct pare_packed *p, const struct pare_dtype *t, uint64_t rows, uint64_t cols);
@@ -51,6 +54,16 @@ static inline uint64_t pare_packed_bytes(const struct pare_packed *p) { return (
 uint64_t pare_pack_scratch(const struct pare_dtype *t, uint64_t cols);
 /* Packs panel `panel` from up to 16 consecutive rows (encoded, row_stride bytes apart); n_rows < 16 only in the last one. */
 void pare_pack_panel(const struct pare_packed *p, uint32_t panel, const uint8_t *rows, uint64_t row_stride, uint32_t n_rows, void *scratch);
+
+/* Turns rows [row0, row0 + n) back into the bytes they were packed from, row_stride bytes apart. p->data may hold anything and lie
+ * anywhere. The rows are the original ones, bit for bit, unless a type keeps bytes that its values do not tell (struct
+ * pare_dtype.repack): who packs for keeps compares, with pare_panel_keeps. scratch: pare_pack_scratch bytes. */
+void pare_unpack_rows(const struct pare_packed *p, uint64_t row0, uint64_t n, uint8_t *rows, uint64_t row_stride, void *scratch);
+/* Decodes row `row` to p->cols floats: what the type's decode makes of the row turned back. Allocates nothing, p->data as above. */
+void pare_unpack_decode(const struct pare_packed *p, uint64_t row, float *dst);
+/* True when a packed panel turns back into exactly the rows it was made from. line: a row of bytes. */
+bool pare_panel_keeps(const struct pare_packed *p, uint32_t panel, const uint8_t *rows, uint64_t row_stride, uint32_t n_rows,
+                      uint8_t *line, void *scratch);
 
 struct pare_gemmq {
     int tier;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/kernel/gemmq_layout.h: where things lie in a panel of packed weights. Only pack.c and the kernels know this.
+ * src/kernel/gemmq_layout.h: where things lie in a panel of packed weights. Only pack.c, unpack_panel.c and the kernels know
+ * this. Files hold it too (docs/format.md): a change to it is a new PARE_PACK_LAYOUT.
  *
  * A panel holds 16 rows. Two regions, each read from its beginning to its end: first the headers, one a super block,
  *     d       16 x f16 (or f32)     scale of each row
@@ -53,6 +54,13 @@ bool pare_layout_of(struct pare_layout *l, const struct pare_dtype *t, uint64_t 
 /* Writes one block of one row of a panel, for types whose blocks of 32 have a half-precision scale of their own and nothing else: d are
  * the scale's bits, codes are below 1 << bits. The row's other blocks and the other rows stay. */
 void pare_pack_block(uint8_t *panel, const struct pare_layout *l, uint32_t block, uint32_t row, uint16_t d, const uint8_t code[PARE_QBLOCK]);
+
+/* The integer view of one row in memory that pare_pack_scratch measured. */
+struct pare_row_view {
+    struct pare_unpacked u;
+    uint64_t bytes;        /* used of mem */
+};
+struct pare_row_view pare_row_view(const struct pare_dtype *t, uint64_t cols, void *mem);
 
 /* NaNs have many bit patterns and instructions disagree about which one comes out; results hold only this one. */
 #define PARE_NAN_BITS 0x7fc00000u

@@ -58,19 +58,13 @@ bool pare_packed_shape(struct pare_packed *p, const struct pare_dtype *t, uint64
     return pare_mul_u64(panels, p->panel_bytes, &all);
 }
 
-/* One row's integer view, laid out in the scratch of pare_pack_panel. */
-struct row_view {
-    struct pare_unpacked u;
-    uint64_t bytes;
-};
-
-static struct row_view row_view(const struct pare_dtype *t, uint64_t cols, void *mem)
+struct pare_row_view pare_row_view(const struct pare_dtype *t, uint64_t cols, void *mem)
 {
     const struct pare_pack_traits *p = &t->pack;
     uint64_t kp = round_up(cols, PARE_QBLOCK), groups = kp / p->group;
     uint64_t supers = p->super != 0 ? (kp + p->super - 1) / p->super : 1;
     uint8_t *at = mem;
-    struct row_view v;
+    struct pare_row_view v;
 
     /* The floats come first: they are the only part that needs its alignment. */
     v.u.d = (float *)mem;
@@ -173,7 +167,7 @@ void pare_pack_panel(const struct pare_packed *p, uint32_t panel, const uint8_t 
     const struct pare_dtype *t = p->type;
     uint8_t *dst = p->data + (uint64_t)panel * p->panel_bytes;
     uint32_t mask = 0x01010101u * ((1u << t->pack.bits) - 1);
-    struct row_view v = row_view(t, p->cols, scratch);
+    struct pare_row_view v = pare_row_view(t, p->cols, scratch);
     uint64_t n_group = (p->cols + t->pack.group - 1) / t->pack.group;
     struct pare_layout l;
 

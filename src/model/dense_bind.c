@@ -162,8 +162,11 @@ static void bind_rope_factors(struct pare_binder *b, struct pare_dense *d)
         pare_bind_given(b, "rope_freqs", p, half);
     }
     if (!c->gguf) return;
-    if (c->rope_long != NULL) pare_bind_given(b, "rope_factors_long", c->rope_long, half);
-    if (c->rope_short != NULL) pare_bind_given(b, "rope_factors_short", c->rope_short, half);
+    /* Without long factors rope_short holds the divisors of rope_freqs. */
+    if (c->rope_long != NULL) {
+        pare_bind_given(b, "rope_factors_long", c->rope_long, half);
+        pare_bind_given(b, "rope_factors_short", c->rope_short, half);
+    }
     if (c->rope.freq_factor != NULL) pare_bind_given(b, "rope_freqs", c->rope.freq_factor, half);
 }
 

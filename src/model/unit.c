@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/model/unit.c: the weights of a unit: read in bound order, loaded, dropped. Plain float matrices stay in the mapped
- * file; whatever must be gathered, transposed or decoded first is copied. */
+ * src/model/unit.c: the weights of a unit: read in bound order, loaded, dropped. Plain float matrices and panels stay in the
+ * mapped file; whatever must be gathered, transposed, turned back or decoded first is copied. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -144,12 +144,37 @@ int pare_slot_out_rows(const struct pare_slot *s, uint64_t row0, uint64_t n, flo
 /* Whether bind can use the file's bytes as they lie. */
 static bool in_place(const struct pare_slot *s) { return s->order == PARE_ROWS_PLAIN && s->weight.data != NULL; }
 
+/* Panels that bind can use, in this mode. On the reference path they are rows again. */
+static bool has_panels(const struct pare_model *m, const struct pare_slot *s)
+{
+    return s->order == PARE_ROWS_PLAIN && s->weight.panels.data != NULL && m->options.act_mode == PARE_ACT_INT8;
+}
+
+static bool aligned(const void *p) { return (uintptr_t)p % PARE_ALIGN == 0; }
+
+/* Panels where they lie in the file, or a copy where another tool has moved them off the alignment. */
+static int load_panels(const struct pare_slot *s, struct pare_diag *diag)
+{
+    struct pare_packed p = s->weight.panels;
+    int                rc;
+
+    PARE_FORWARD(pare_map_check(&s->weight.ckpt->maps[s->weight.tensor->file], diag));
+    if (aligned(p.data)) return pare_linear_append_mapped(s->lin, &p, diag);
+    p.data = pare_aligned(pare_packed_bytes(&p));
+    if (p.data == NULL) return PARE_NOMEM(diag);
+    memcpy(p.data, s->weight.panels.data, pare_packed_bytes(&p));
+    rc = pare_linear_append_packed(s->lin, &p, diag);
+    pare_aligned_free(p.data); /* NULL once the linear has it */
+    return rc;
+}
+
 /* Copies rows in bound order, in the type they are stored in where that is possible, else as f32. *stride: bytes a row. */
 static int copy_rows(const struct pare_slot *s, uint8_t **out, const struct pare_dtype **type, uint64_t *stride,
                      struct pare_diag *diag)
 {
     const struct pare_weight *w = &s->weight;
-    bool                      raw = w->data != NULL && (s->order == PARE_ROWS_SLICE || is_half_or_single(w->type));
+    bool                      turn = w->panels.data != NULL && s->order != PARE_ROWS_TRANSPOSED;
+    bool                      raw = turn || (w->data != NULL && (s->order == PARE_ROWS_SLICE || is_half_or_single(w->type)));
     uint64_t                  bytes, e;
     uint8_t                  *p;
     int                       rc = PARE_OK;
@@ -161,6 +186,10 @@ static int copy_rows(const struct pare_slot *s, uint8_t **out, const struct pare
     if (p == NULL) return PARE_NOMEM(diag);
     if (!raw) {
         rc = pare_slot_rows(s, 0, s->rows, (float *)p, diag);
+    } else if (turn && s->order == PARE_ROWS_PLAIN) {
+        rc = pare_weight_bytes(w, 0, s->rows, p, diag);
+    } else if (turn) {
+        for (uint64_t r = 0; rc == 0 && r < s->rows; r++) rc = pare_weight_bytes(w, file_row(s, r), 1, p + r * *stride, diag);
     } else {
         rc = pare_map_check(&w->ckpt->maps[w->tensor->file], diag);
         e = elt_size(w->type);
@@ -190,6 +219,7 @@ static int load_linear(struct pare_model *m, const struct pare_slot *s, struct p
     struct pare_part         *part;
     int                       rc;
 
+    if (has_panels(m, s)) return load_panels(s, diag);
     if (in_place(s)) {
         PARE_FORWARD(pare_map_check(&w->ckpt->maps[w->tensor->file], diag));
         return pare_linear_bind(s->lin, type, w->data, stride, s->rows, s->cols, m->options.act_mode, job, diag);
@@ -213,7 +243,7 @@ static void drop_source(const struct pare_model *m, const struct pare_slot *s)
 {
     const struct pare_part *p = s->lin->n_parts == 0 ? NULL : &s->lin->part[s->lin->n_parts - 1];
 
-    if (p == NULL || s->weight.tensor == NULL || (p->kind != PARE_PART_PACKED && p->owned == NULL)) return;
+    if (p == NULL || s->weight.tensor == NULL || p->owned == NULL) return;
     pare_checkpoint_advise(m->ckpt, s->weight.tensor, PARE_DONTNEED);
 }
 
@@ -284,7 +314,13 @@ uint64_t pare_unit_bytes(const struct pare_model *m, uint32_t u)
 
         if (s->vec != NULL) sum += pare_arena_round(s->rows * s->cols * sizeof(float));
         if (s->lin == NULL) continue;
-        if (s->weight.data == NULL || (s->order == PARE_ROWS_TRANSPOSED && !is_half_or_single(t))) t = pare_dtype_of(PARE_F32);
+        if (has_panels(m, s)) {
+            if (!aligned(s->weight.panels.data)) sum += pare_linear_bytes(t, s->rows, s->cols, PARE_ACT_INT8);
+            continue;
+        }
+        if ((s->weight.data == NULL && s->weight.panels.data == NULL) ||
+            (s->order == PARE_ROWS_TRANSPOSED && !is_half_or_single(t)))
+            t = pare_dtype_of(PARE_F32);
         sum += pare_linear_bytes(t, s->rows, s->cols, m->options.act_mode);
         /* A copy in bound order stays unless packing replaces it. */
         if (!in_place(s) && !(m->options.act_mode == PARE_ACT_INT8 && (t->caps & PARE_DT_QUANT)) &&

@@ -138,6 +138,16 @@ int pare_linear_append_packed(struct pare_linear *l, struct pare_packed *take, s
     return PARE_OK;
 }
 
+int pare_linear_append_mapped(struct pare_linear *l, const struct pare_packed *panels, struct pare_diag *diag)
+{
+    struct pare_packed p = *panels;
+
+    PARE_FAIL_IF(diag, (uintptr_t)p.data % PARE_ALIGN != 0, PARE_E_USAGE, "panels must begin at a multiple of %d bytes", PARE_ALIGN);
+    PARE_FORWARD(pare_linear_append_packed(l, &p, diag));
+    l->part[l->n_parts - 1].owned = NULL;
+    return PARE_OK;
+}
+
 uint64_t pare_linear_bytes(const struct pare_dtype *type, uint64_t n_rows, uint64_t n_cols, enum pare_act_mode mode)
 {
     struct pare_packed p = { 0 };

@@ -22,7 +22,7 @@ struct pare_part {
     const struct pare_dtype *type;
     const uint8_t *rows;        /* FLOAT, DECODED: first row */
     uint64_t row_stride;        /* bytes */
-    struct pare_packed packed;  /* PACKED */
+    struct pare_packed packed;  /* PACKED; its data is owned too, or somebody else's */
     void    *owned;             /* memory to release with pare_aligned_free, or NULL */
 };
 
@@ -43,6 +43,8 @@ int pare_linear_bind(struct pare_linear *l, const struct pare_dtype *type, const
                      uint64_t n_rows, uint64_t n_cols, enum pare_act_mode mode, struct pare_job *job, struct pare_diag *diag);
 /* Appends panels that were packed elsewhere; take->data (pare_aligned) then belongs to the linear and becomes NULL. */
 int pare_linear_append_packed(struct pare_linear *l, struct pare_packed *take, struct pare_diag *diag);
+/* Appends panels that lie in memory which outlives the linear, a mapped file say; PARE_ALIGN-aligned, else PARE_E_USAGE. */
+int pare_linear_append_mapped(struct pare_linear *l, const struct pare_packed *panels, struct pare_diag *diag);
 /* Forecast of the memory that bind allocates. */
 uint64_t pare_linear_bytes(const struct pare_dtype *type, uint64_t n_rows, uint64_t n_cols, enum pare_act_mode mode);
 void pare_linear_free(struct pare_linear *l);

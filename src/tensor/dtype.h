@@ -75,6 +75,10 @@ struct pare_dtype {
      * Non-finite inputs must have been refused before. Deterministic, the same bytes in every tier. NULL: read only. */
     void (*encode)(void *dst, const float *src, uint64_t cols, const float *importance);
     void (*unpack)(const struct pare_unpacked *out, const void *src, uint64_t cols); /* NULL unless PARE_DT_QUANT */
+    /* repack is unpack backwards: writes the bytes of a row, each of them, from its integer view; NULL unless PARE_DT_QUANT. Bytes
+     * that say nothing about the values come out as encoders write them, so only a comparison tells whether a row came back. Any
+     * view is taken, also one that unpack never gives: codes are cut to their bits, what has no code gets some code. */
+    void (*repack)(void *dst, const struct pare_unpacked *in, uint64_t cols);
     struct pare_pack_traits pack;
 };
 

@@ -19,6 +19,16 @@ extern const uint16_t pare_grid_iq1[2048]; /* iq1_s and iq1_m */
 /* The 16 values of iq4_nl and iq4_xs, ascending. */
 extern const int8_t pare_iq4_values[16];
 
+/* The code of a pattern: its place in a grid of n entries (a power of two), which ascend; some place when it is not there. */
+static inline unsigned pare_grid_find(const uint16_t *grid, unsigned n, unsigned entry)
+{
+    unsigned at = 0;
+
+    for (unsigned step = n / 2; step != 0; step /= 2)
+        if (grid[at + step] <= entry) at += step;
+    return at;
+}
+
 /* Where only 7 of 8 signs are stored, the eighth makes the number of minus signs even.
  * @return 8 bits, bit j set when column j is negative. */
 static inline uint32_t pare_iq_signs(uint32_t seven)

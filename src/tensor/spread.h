@@ -34,6 +34,26 @@ static inline uint64_t pare_spread4(unsigned fields)
     return (x | x << 4) & UINT64_C(0x0f0f0f0f);
 }
 
+/* The ways back: bit `at` of 8 bytes; the low 2 bits of 8 bytes; the low 3 bits of 4 bytes, as fields of 4. */
+static inline unsigned pare_gather1(const uint8_t *p, int at)
+{
+    unsigned bits = 0;
+
+    for (int j = 0; j < 8; j++) bits |= (p[j] >> at & 1u) << j;
+    return bits;
+}
+static inline unsigned pare_gather2(const uint8_t *p)
+{
+    unsigned fields = 0;
+
+    for (int j = 0; j < 8; j++) fields |= (p[j] & 3u) << 2 * j;
+    return fields;
+}
+static inline unsigned pare_gather3(const uint8_t *p)
+{
+    return (p[0] & 7u) | (p[1] & 7u) << 4 | (p[2] & 7u) << 8 | (p[3] & 7u) << 12;
+}
+
 /* 32 columns of 4 bits in 16 bytes: byte j holds columns j (low) and j + 16 (high). */
 static inline void pare_nibbles32(uint8_t *restrict idx, const uint8_t *restrict q)
 {

@@ -8,6 +8,7 @@
  * value = d * (2 scale + 1) * (t +- 1/8) = (d / 8) * (2 scale + 1) * (8 t +- 1), with t in {-1, 0, 1}. */
 #include "base/checked.h"
 #include "tensor/dtype_list.h"
+#include "tensor/enc_lanes.h"
 #include "tensor/iq_tables.h"
 #include "tensor/spread.h"
 #include "tensor/unpacked.h"
@@ -64,6 +65,54 @@ static void unpack_iq1_m(const struct pare_unpacked *out, const void *src, uint6
     }
 }
 
+static unsigned code_of(const uint8_t *idx)
+{
+    return pare_grid_find(pare_grid_iq1, 2048, pare_gather2(idx));
+}
+
+static void repack_iq1_s(void *dst, const struct pare_unpacked *in, uint64_t cols)
+{
+    uint8_t *p = dst;
+
+    for (uint64_t b = 0; b < cols / 256; b++, p += 50) {
+        pare_enc_put16(p, pare_f32_to_f16(in->d[b] * 8.0f));
+        for (int g = 0; g < 8; g++) {
+            const uint8_t *idx = in->idx + b * 256 + g * 32;
+            unsigned h = (in->s[b * 8 + g] >> 1 & 7u) << 12 | (idx[0] >> 2 & 1u) << 15;
+
+            for (int k = 0; k < 4; k++) {
+                unsigned code = code_of(idx + k * 8);
+                p[2 + g * 4 + k] = (uint8_t)code;
+                h |= code >> 8 << 3 * k;
+            }
+            pare_enc_put16(p + 34 + 2 * g, (uint16_t)h);
+        }
+    }
+}
+
+static void repack_iq1_m(void *dst, const struct pare_unpacked *in, uint64_t cols)
+{
+    uint8_t *p = dst;
+
+    for (uint64_t b = 0; b < cols / 256; b++, p += 56) {
+        unsigned d = pare_f32_to_f16(in->d[b] * 8.0f);
+
+        for (int i = 0; i < 4; i++) {
+            unsigned w = (d >> 4 * i & 15u) << 12;
+
+            for (int k = 0; k < 4; k++) w |= (in->s[b * 16 + i * 4 + k] >> 1 & 7u) << 3 * k;
+            pare_enc_put16(p + 48 + 2 * i, (uint16_t)w);
+        }
+        for (int k = 0; k < 32; k++) {
+            const uint8_t *idx = in->idx + b * 256 + k * 8;
+            unsigned code = code_of(idx), h = code >> 8 | (idx[0] >> 2 & 1u) << 3;
+
+            p[k] = (uint8_t)code;
+            p[32 + k / 2] = (uint8_t)(k & 1 ? (p[32 + k / 2] & 15u) | h << 4 : h);
+        }
+    }
+}
+
 PARE_DECODE_BLOCKS(iq1_s)
 PARE_DECODE_BLOCKS(iq1_m)
 
@@ -71,13 +120,13 @@ const struct pare_dtype pare_dt_iq1_s = {
     .name = "iq1_s", .type = PARE_IQ1_S, .gguf_id = 19, .block = 256, .block_bytes = 50,
     .caps = PARE_DT_QUANT | PARE_DT_STANDARD, .bits = 1.5625,
     .help = "Grid codes of 8 ternary weights, 1.56 bits a weight; read only.",
-    .decode = decode_iq1_s, .unpack = unpack_iq1_s,
+    .decode = decode_iq1_s, .unpack = unpack_iq1_s, .repack = repack_iq1_s,
     .pack = { .bits = 3, .group = 32, .super = 256, .has_sub = true, .lut = values },
 };
 const struct pare_dtype pare_dt_iq1_m = {
     .name = "iq1_m", .type = PARE_IQ1_M, .gguf_id = 29, .block = 256, .block_bytes = 56,
     .caps = PARE_DT_QUANT | PARE_DT_STANDARD, .bits = 1.75,
     .help = "Grid codes of 8 ternary weights, finer scales, 1.75 bits a weight; read only.",
-    .decode = decode_iq1_m, .unpack = unpack_iq1_m,
+    .decode = decode_iq1_m, .unpack = unpack_iq1_m, .repack = repack_iq1_m,
     .pack = { .bits = 3, .group = 16, .super = 256, .has_sub = true, .lut = values },
 };

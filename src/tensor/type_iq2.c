@@ -9,6 +9,7 @@
  * integers, and d / 8 is exact in f32, though not always in f16. */
 #include "base/checked.h"
 #include "tensor/dtype_list.h"
+#include "tensor/enc_lanes.h"
 #include "tensor/iq_tables.h"
 #include "tensor/spread.h"
 #include "tensor/unpacked.h"
@@ -71,6 +72,67 @@ static void unpack_iq2_s(const struct pare_unpacked *out, const void *src, uint6
     }
 }
 
+/* Two scales of 4 bits, of neighbouring groups. */
+static uint8_t scales_back(const int8_t *s)
+{
+    return (uint8_t)((s[0] >> 1 & 15) | (s[1] >> 1 & 15) << 4);
+}
+
+static void repack_iq2_xxs(void *dst, const struct pare_unpacked *in, uint64_t cols)
+{
+    uint8_t *p = dst;
+
+    for (uint64_t b = 0; b < cols / 256; b++, p += 66) {
+        pare_enc_put16(p, pare_f32_to_f16(in->d[b] * 8.0f));
+        for (int g = 0; g < 8; g++) {
+            const uint8_t *idx = in->idx + b * 256 + g * 32;
+            uint8_t *q = p + 2 + 8 * g;
+            uint32_t w = (in->s[b * 8 + g] >> 1 & 15u) << 28;
+
+            for (int k = 0; k < 4; k++) {
+                q[k] = (uint8_t)pare_grid_find(pare_grid_iq2_xxs, 256, pare_gather2(idx + k * 8));
+                w |= (pare_gather1(idx + k * 8, 2) & 127u) << 7 * k;
+            }
+            pare_enc_put16(q + 4, (uint16_t)w);
+            pare_enc_put16(q + 6, (uint16_t)(w >> 16));
+        }
+    }
+}
+
+static void repack_iq2_xs(void *dst, const struct pare_unpacked *in, uint64_t cols)
+{
+    uint8_t *p = dst;
+
+    for (uint64_t b = 0; b < cols / 256; b++, p += 74) {
+        pare_enc_put16(p, pare_f32_to_f16(in->d[b] * 8.0f));
+        for (int k = 0; k < 32; k++) {
+            const uint8_t *idx = in->idx + b * 256 + k * 8;
+            unsigned code = pare_grid_find(pare_grid_iq2_xs, 512, pare_gather2(idx));
+            pare_enc_put16(p + 2 + 2 * k, (uint16_t)(code | (pare_gather1(idx, 2) & 127u) << 9));
+        }
+        for (int i = 0; i < 8; i++) p[66 + i] = scales_back(in->s + b * 16 + 2 * i);
+    }
+}
+
+static void repack_iq2_s(void *dst, const struct pare_unpacked *in, uint64_t cols)
+{
+    uint8_t *p = dst;
+
+    for (uint64_t b = 0; b < cols / 256; b++, p += 82) {
+        pare_enc_put16(p, pare_f32_to_f16(in->d[b] * 8.0f));
+        for (int i = 0; i < 8; i++) p[66 + i] = 0;
+        for (int k = 0; k < 32; k++) {
+            const uint8_t *idx = in->idx + b * 256 + k * 8;
+            unsigned code = pare_grid_find(pare_grid_iq2_s, 1024, pare_gather2(idx));
+
+            p[2 + k] = (uint8_t)code;
+            p[34 + k] = (uint8_t)pare_gather1(idx, 2);
+            p[66 + k / 4] |= (uint8_t)(code >> 8 << 2 * (k % 4));
+        }
+        for (int i = 0; i < 8; i++) p[74 + i] = scales_back(in->s + b * 16 + 2 * i);
+    }
+}
+
 PARE_DECODE_BLOCKS(iq2_xxs)
 PARE_DECODE_BLOCKS(iq2_xs)
 PARE_DECODE_BLOCKS(iq2_s)
@@ -80,18 +142,18 @@ PARE_DECODE_BLOCKS(iq2_s)
 const struct pare_dtype pare_dt_iq2_xxs = {
     .name = "iq2_xxs", .type = PARE_IQ2_XXS, .gguf_id = 16, .block = 256, .block_bytes = 66, .caps = CAPS, .bits = 2.0625,
     .help = "Grid codes of 8 weights, signs and 4-bit scales, 2.06 bits a weight; read only.",
-    .decode = decode_iq2_xxs, .unpack = unpack_iq2_xxs,
+    .decode = decode_iq2_xxs, .unpack = unpack_iq2_xxs, .repack = repack_iq2_xxs,
     .pack = { .bits = 3, .group = 32, .super = 256, .has_sub = true, .lut = values },
 };
 const struct pare_dtype pare_dt_iq2_xs = {
     .name = "iq2_xs", .type = PARE_IQ2_XS, .gguf_id = 17, .block = 256, .block_bytes = 74, .caps = CAPS, .bits = 2.3125,
     .help = "Grid codes of 8 weights, signs and 4-bit scales, 2.31 bits a weight; read only.",
-    .decode = decode_iq2_xs, .unpack = unpack_iq2_xs,
+    .decode = decode_iq2_xs, .unpack = unpack_iq2_xs, .repack = repack_iq2_xs,
     .pack = { .bits = 3, .group = 16, .super = 256, .has_sub = true, .lut = values },
 };
 const struct pare_dtype pare_dt_iq2_s = {
     .name = "iq2_s", .type = PARE_IQ2_S, .gguf_id = 22, .block = 256, .block_bytes = 82, .caps = CAPS, .bits = 2.5625,
     .help = "Grid codes of 8 weights, signs and 4-bit scales, 2.56 bits a weight; read only.",
-    .decode = decode_iq2_s, .unpack = unpack_iq2_s,
+    .decode = decode_iq2_s, .unpack = unpack_iq2_s, .repack = repack_iq2_s,
     .pack = { .bits = 3, .group = 16, .super = 256, .has_sub = true, .lut = values },
 };

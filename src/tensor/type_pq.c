@@ -5,6 +5,7 @@
  * of a row stand together so that a reader can take them in one go, and the codes stay aligned to their own size. */
 #include "base/checked.h"
 #include "tensor/dtype_list.h"
+#include "tensor/enc_lanes.h"
 #include "tensor/encode.h"
 #include "tensor/pq_codebook.h"
 #include "tensor/spread.h"
@@ -65,6 +66,37 @@ static inline void unpack_row(const struct pare_unpacked *out, const uint8_t *p,
     }
 }
 
+static inline void plane1_back(uint8_t *q, const uint8_t *idx, int n, int at)
+{
+    for (int i = 0; i < n / 8; i++) q[i] = (uint8_t)pare_gather1(idx + 8 * i, at);
+}
+
+static inline void group_codes_back(uint8_t *restrict q, const uint8_t *restrict idx, int n, int bits)
+{
+    uint8_t high[32];
+
+    if (bits < 4) pare_enc_put_pairs(q, idx, n / 4);
+    else pare_enc_put_nibbles(q, idx, n / 2);
+    if (bits == 3) plane1_back(q + n / 4, idx, n, 2);
+    if (bits == 5) plane1_back(q + n / 2, idx, n, 4);
+    if (bits != 6) return;
+    for (int i = 0; i < n; i++) high[i] = idx[i] >> 4;
+    pare_enc_put_pairs(q + n / 2, high, n / 4);
+}
+
+/* The columns behind the last one are part of the view, so their codes come back too. */
+static inline void repack_row(uint8_t *p, const struct pare_unpacked *in, uint64_t cols, int n, int bits)
+{
+    uint64_t groups = groups_of(cols, n), bytes = (uint64_t)(n * bits / 8);
+    uint8_t *q = p + 2 + groups;
+
+    pare_enc_put16(p, groups == 0 ? 0 : pare_f32_to_f16(in->d[0]));
+    for (uint64_t g = 0; g < groups; g++, q += bytes) {
+        p[2 + g] = (uint8_t)in->s[g];
+        group_codes_back(q, in->idx + g * (uint64_t)n, n, bits);
+    }
+}
+
 static inline void decode_row(const struct pare_pack_traits *t, float *dst, const uint8_t *p, uint64_t cols, int n, int bits)
 {
     uint64_t groups = groups_of(cols, n), bytes = (uint64_t)(n * bits / 8);
@@ -91,10 +123,14 @@ static inline void decode_row(const struct pare_pack_traits *t, float *dst, cons
     {                                                                                                                  \
         unpack_row(out, src, cols, n, nbits);                                                                          \
     }                                                                                                                  \
+    static void repack_##tag(void *dst, const struct pare_unpacked *in, uint64_t cols)                                 \
+    {                                                                                                                  \
+        repack_row(dst, in, cols, n, nbits);                                                                           \
+    }                                                                                                                  \
     const struct pare_dtype pare_dt_##tag = {                                                                          \
         .name = #tag, .type = NAME, .gguf_id = -1, .block = n, .block_bytes = 1 + (n) * (nbits) / 8, .row_bytes = 2,   \
         .caps = PARE_DT_QUANT | PARE_DT_WRITE | PARE_DT_ANYWIDTH, .bits = (nbits) + 8.0 / (n), .help = text,           \
-        .decode = decode_##tag, .encode = pare_encode_##tag, .unpack = unpack_##tag,                                   \
+        .decode = decode_##tag, .encode = pare_encode_##tag, .unpack = unpack_##tag, .repack = repack_##tag,           \
         .pack = { .bits = nbits, .group = n, .has_sub = true, .d_is_f16 = true, __VA_ARGS__ },                         \
     };
 

@@ -9,6 +9,7 @@
  * are integers, and the scale halved. e = 255 is NaN there; readers of GGUF take it as a plain exponent, and so do we. */
 #include "base/checked.h"
 #include "tensor/dtype_list.h"
+#include "tensor/enc_lanes.h"
 #include "tensor/encode.h"
 #include "tensor/iq_tables.h"
 #include "tensor/spread.h"
@@ -61,6 +62,47 @@ static void unpack_mxfp4(const struct pare_unpacked *out, const void *src, uint6
     }
 }
 
+static void repack_iq4_nl(void *dst, const struct pare_unpacked *in, uint64_t cols)
+{
+    uint8_t *p = dst;
+
+    for (uint64_t b = 0; b < cols / 32; b++, p += 18) {
+        pare_enc_put16(p, pare_f32_to_f16(in->d[b]));
+        pare_enc_put_nibbles(p + 2, in->idx + b * 32, 16);
+    }
+}
+
+static void repack_iq4_xs(void *dst, const struct pare_unpacked *in, uint64_t cols)
+{
+    uint8_t *p = dst;
+
+    for (uint64_t b = 0; b < cols / 256; b++, p += 136) {
+        unsigned high = 0;
+
+        pare_enc_put16(p, pare_f32_to_f16(in->d[b]));
+        for (int g = 0; g < 8; g++) {
+            unsigned s = (unsigned)(in->s[b * 8 + g] + 32) & 63u;
+
+            high |= (s >> 4) << 2 * g;
+            p[4 + g / 2] = (uint8_t)(g & 1 ? (p[4 + g / 2] & 15u) | (s & 15u) << 4 : s & 15u);
+            pare_enc_put_nibbles(p + 8 + g * 16, in->idx + b * 256 + g * 32, 16);
+        }
+        pare_enc_put16(p + 2, (uint16_t)high);
+    }
+}
+
+static void repack_mxfp4(void *dst, const struct pare_unpacked *in, uint64_t cols)
+{
+    uint8_t *p = dst;
+
+    for (uint64_t b = 0; b < cols / 32; b++, p += 17) {
+        uint32_t bits = pare_f32_bits(in->d[b]);
+
+        p[0] = (uint8_t)(bits < UINT32_C(0x00800000) ? bits >> 22 : (bits >> 23) + 1);
+        pare_enc_put_nibbles(p + 1, in->idx + b * 32, 16);
+    }
+}
+
 PARE_DECODE_BLOCKS(iq4_nl)
 PARE_DECODE_BLOCKS(iq4_xs)
 PARE_DECODE_BLOCKS(mxfp4)
@@ -69,20 +111,20 @@ const struct pare_dtype pare_dt_iq4_nl = {
     .name = "iq4_nl", .type = PARE_IQ4_NL, .gguf_id = 20, .block = 32, .block_bytes = 18,
     .caps = PARE_DT_QUANT | PARE_DT_STANDARD | PARE_DT_WRITE, .bits = 4.5,
     .help = "4-bit codes for 16 unevenly spaced values, a half-precision scale every 32 weights.",
-    .decode = decode_iq4_nl, .encode = pare_encode_iq4_nl, .unpack = unpack_iq4_nl,
+    .decode = decode_iq4_nl, .encode = pare_encode_iq4_nl, .unpack = unpack_iq4_nl, .repack = repack_iq4_nl,
     .pack = { .bits = 4, .group = 32, .super = 32, .d_is_f16 = true, .lut = pare_iq4_values },
 };
 const struct pare_dtype pare_dt_iq4_xs = {
     .name = "iq4_xs", .type = PARE_IQ4_XS, .gguf_id = 23, .block = 256, .block_bytes = 136,
     .caps = PARE_DT_QUANT | PARE_DT_STANDARD | PARE_DT_WRITE, .bits = 4.25,
     .help = "4-bit codes for 16 unevenly spaced values, 6-bit scales every 32 weights.",
-    .decode = decode_iq4_xs, .encode = pare_encode_iq4_xs, .unpack = unpack_iq4_xs,
+    .decode = decode_iq4_xs, .encode = pare_encode_iq4_xs, .unpack = unpack_iq4_xs, .repack = repack_iq4_xs,
     .pack = { .bits = 4, .group = 32, .super = 256, .has_sub = true, .d_is_f16 = true, .lut = pare_iq4_values },
 };
 const struct pare_dtype pare_dt_mxfp4 = {
     .name = "mxfp4", .type = PARE_MXFP4, .gguf_id = 39, .block = 32, .block_bytes = 17,
     .caps = PARE_DT_QUANT | PARE_DT_STANDARD, .bits = 4.25,
     .help = "4-bit floating point (E2M1), a power-of-two scale every 32 weights; read only.",
-    .decode = decode_mxfp4, .unpack = unpack_mxfp4,
+    .decode = decode_mxfp4, .unpack = unpack_mxfp4, .repack = repack_mxfp4,
     .pack = { .bits = 4, .group = 32, .super = 32, .lut = e2m1_doubled },
 };

@@ -8,6 +8,7 @@
  * 240 + 4 n + j for the last 4. */
 #include "base/checked.h"
 #include "tensor/dtype_list.h"
+#include "tensor/enc_lanes.h"
 #include "tensor/unpacked.h"
 
 /* digits digits of each of n bytes; digit k of byte j goes to idx[k * n + j] */
@@ -50,6 +51,41 @@ static void unpack_tq2_0(const struct pare_unpacked *out, const void *src, uint6
     }
 }
 
+/* Bytes that digits3 reads as these digits; of several such bytes the one that encoders write. */
+static void digits3_back(uint8_t *restrict q, const uint8_t *restrict idx, int n, int digits)
+{
+    for (int j = 0; j < n; j++) {
+        unsigned v = 0;
+
+        for (int k = 0; k < 5; k++) v = v * 3 + (k < digits ? idx[k * n + j] & 3u : 0);
+        q[j] = (uint8_t)((v * 256 + 242) / 243);
+    }
+}
+
+static void repack_tq1_0(void *dst, const struct pare_unpacked *in, uint64_t cols)
+{
+    uint8_t *p = dst;
+
+    for (uint64_t b = 0; b < cols / 256; b++, p += 54) {
+        const uint8_t *idx = in->idx + b * 256;
+
+        digits3_back(p, idx, 32, 5);
+        digits3_back(p + 32, idx + 160, 16, 5);
+        digits3_back(p + 48, idx + 240, 4, 4);
+        pare_enc_put16(p + 52, pare_f32_to_f16(in->d[b]));
+    }
+}
+
+static void repack_tq2_0(void *dst, const struct pare_unpacked *in, uint64_t cols)
+{
+    uint8_t *p = dst;
+
+    for (uint64_t b = 0; b < cols / 256; b++, p += 66) {
+        for (int half = 0; half < 2; half++) pare_enc_put_pairs(p + half * 32, in->idx + b * 256 + half * 128, 32);
+        pare_enc_put16(p + 64, pare_f32_to_f16(in->d[b]));
+    }
+}
+
 PARE_DECODE_BLOCKS(tq1_0)
 PARE_DECODE_BLOCKS(tq2_0)
 
@@ -57,13 +93,13 @@ const struct pare_dtype pare_dt_tq1_0 = {
     .name = "tq1_0", .type = PARE_TQ1_0, .gguf_id = 34, .block = 256, .block_bytes = 54,
     .caps = PARE_DT_QUANT | PARE_DT_STANDARD, .bits = 1.6875,
     .help = "Ternary weights, five to a byte, for models trained that way; read only.",
-    .decode = decode_tq1_0, .unpack = unpack_tq1_0,
+    .decode = decode_tq1_0, .unpack = unpack_tq1_0, .repack = repack_tq1_0,
     .pack = { .bits = 2, .group = 32, .super = 256, .d_is_f16 = true, .offset = -1 },
 };
 const struct pare_dtype pare_dt_tq2_0 = {
     .name = "tq2_0", .type = PARE_TQ2_0, .gguf_id = 35, .block = 256, .block_bytes = 66,
     .caps = PARE_DT_QUANT | PARE_DT_STANDARD, .bits = 2.0625,
     .help = "Ternary weights, four to a byte, for models trained that way; read only.",
-    .decode = decode_tq2_0, .unpack = unpack_tq2_0,
+    .decode = decode_tq2_0, .unpack = unpack_tq2_0, .repack = repack_tq2_0,
     .pack = { .bits = 2, .group = 32, .super = 256, .d_is_f16 = true, .offset = -1 },
 };

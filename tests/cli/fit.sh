@@ -399,6 +399,16 @@ model=$model_was
 run 0 "$pare" eval "$tmp/from8.gguf" --base "$model" --bos --chunks 4 --json -q
 true_of "$out" kld_mean "x < 0.1"
 
+start "a GGUF as input: packed, the same plan and weights as from its rows"
+run 0 "$pare" convert "$tmp/q8.gguf" -o "$tmp/q8p.gguf" --pack -q
+model=$tmp/q8p.gguf
+quick 0 --bpw 4 -o "$tmp/from8p.gguf"
+model=$model_was
+run 0 "$pare" logits "$tmp/from8.gguf" --ids 0,17,300,4095 --all
+cp "$out" "$tmp/logits"
+run 0 "$pare" logits "$tmp/from8p.gguf" --ids 0,17,300,4095 --all
+cmp -s "$out" "$tmp/logits" || wrong "other logits"
+
 start "a GGUF as input: of the container alone, the same loss as from the folder"
 model=$tmp/bf16.gguf
 quick 0 --bpw 4 -o "$tmp/from16.gguf"

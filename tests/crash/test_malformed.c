@@ -181,6 +181,38 @@ static const struct patch gguf_cases[] = {
     { "cut at the data", "data", 0, CUT, T, NULL },
 };
 
+/* {"t.pk":{"packed":1,"shape":[17,64],"type":"q4_0"}}, an I8 tensor of 2 x 576 */
+static const struct patch packed_cases[] = {
+    { "packed: layout of the future", "pare.tensors", 0, "{\"t.pk\":{\"packed\":2", U, "t.pk" },
+    { "packed: layout 0", "pare.tensors", 0, "{\"t.pk\":{\"packed\":0", U, "t.pk" },
+    { "packed: text", "pare.tensors", 0, "{\"t.pk\":{\"packed\":\"\",\"shape\":[17,4],", C, "t.pk" },
+    { "packed: another member, so bytes of rows", "pare.tensors", 0, "{\"t.pk\":{\"pakced\":1", C, "t.pk" },
+    { "packed: one panel more", "pare.tensors", 0, "{\"t.pk\":{\"packed\":1,\"shape\":[33", C, "t.pk" },
+    { "packed: one panel less", "pare.tensors", 0, "{\"t.pk\":{\"packed\":1,\"shape\":[16", C, "t.pk" },
+    { "packed: wider", "pare.tensors", 0, "{\"t.pk\":{\"packed\":1,\"shape\":[17,96", C, "t.pk" },
+    { "packed: no multiple of the block", "pare.tensors", 0, "{\"t.pk\":{\"packed\":1,\"shape\":[17,65", C, "t.pk" },
+    { "packed: another type", "pare.tensors", 0, "{\"t.pk\":{\"packed\":1,\"shape\":[17,64],\"type\":\"q5_0\"}}", C, "t.pk" },
+    { "packed: a type without panels", "pare.tensors", 0, "{\"t.pk\":{\"packed\":1,\"shape\":[17,64],\"type\":\"bool\"}}", C, "t.pk" },
+    { "packed: unknown type", "pare.tensors", 0, "{\"t.pk\":{\"packed\":1,\"shape\":[17,64],\"type\":\"q4_9\"}}", U, "t.pk" },
+    { "packed: stored with one panel", "t.pk.ne1", 1, NULL, C, "t.pk" },
+    { "packed: stored with narrower panels", "t.pk.ne0", 512, NULL, C, "t.pk" },
+    { "packed: stored as q4_0", "t.pk.type", 2, NULL, C, "t.pk" },
+    { "packed: stored as f16", "t.pk.type", 1, NULL, T, "t.pk" },
+    { "packed: stored with three panels", "t.pk.ne1", 3, NULL, T, "t.pk" },
+    { "packed: cut in the panels", "data", 0, CUT, T, "t.pk" },
+};
+
+static void test_panels(void **state)
+{
+    struct maker m = packed_gguf();
+
+    (void)state;
+    write_file(in_scratch("f"), m.p, m.n);
+    accepted("the base of the packed cases", in_scratch("f"));
+    free_maker(&m);
+    run_patches(packed_gguf, packed_cases, sizeof packed_cases / sizeof *packed_cases);
+}
+
 static void test_gguf(void **state)
 {
     struct maker m = base_gguf();
@@ -700,7 +732,7 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gguf),        cmocka_unit_test(test_gguf_cut_everywhere), cmocka_unit_test(test_no_memory_for_promises),
+        cmocka_unit_test(test_gguf), cmocka_unit_test(test_panels),        cmocka_unit_test(test_gguf_cut_everywhere), cmocka_unit_test(test_no_memory_for_promises),
         cmocka_unit_test(test_splits),      cmocka_unit_test(test_safetensors),         cmocka_unit_test(test_folders),
         cmocka_unit_test(test_packed),      cmocka_unit_test(test_llama2c),             cmocka_unit_test(test_no_model),
         cmocka_unit_test(test_enough_cases),

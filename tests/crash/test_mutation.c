@@ -39,6 +39,11 @@ static void use(const struct pare_checkpoint *c)
         (void)pare_weight_rows(&w, 0, 1, row, &d);
         (void)pare_weight_rows(&w, w.rows - 1, 1, row, &d);
         free(row);
+        if (w.foreign != NULL || w.row_bytes > 1 << 20) continue;
+        row = malloc(w.row_bytes);
+        assert_non_null(row);
+        (void)pare_weight_bytes(&w, w.rows - 1, 1, (uint8_t *)row, &d);
+        free(row);
     }
     for (uint64_t i = 0; i < c->n_kv; i++) {
         int64_t         n;
@@ -203,6 +208,23 @@ static void test_own_gguf(void **state)
     }
 }
 
+/* Panels: their description, their sizes, any bytes in them. */
+static void test_packed_gguf(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < ROUNDS; seed++) {
+        struct maker       m = packed_gguf();
+        const struct mark *f = find_mark(&m, "pare.tensors"), *data = find_mark(&m, "data");
+
+        for (size_t i = data->at; i < m.n; i++) m.p[i] = (uint8_t)draw(seed, 2000 + i, 256);
+        if (seed % 4 == 0) try_bytes(&m, seed, true);
+        if (seed % 2 == 0) m.p[f->at + draw(seed, 9, 50)] = (uint8_t)"0123456789{}[]\",:tqk_.\\ \xc3"[draw(seed, 10, 26)];
+        else mutate(&m, seed);
+        try_bytes(&m, seed, false);
+        free_maker(&m);
+    }
+}
+
 /* ---- safetensors --------------------------------------------------------------------------------------------------- */
 
 static void random_header(char *h, size_t size, size_t *data, uint64_t seed)
@@ -357,7 +379,7 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gguf),   cmocka_unit_test(test_own_gguf), cmocka_unit_test(test_safetensors),
+        cmocka_unit_test(test_gguf),   cmocka_unit_test(test_own_gguf), cmocka_unit_test(test_packed_gguf), cmocka_unit_test(test_safetensors),
         cmocka_unit_test(test_folder), cmocka_unit_test(test_llama2c),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);

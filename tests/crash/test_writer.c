@@ -23,10 +23,11 @@ static const struct {
     enum pare_type type;
     uint32_t       n_dims;
     uint64_t       dims[6];
+    bool           packed;
 } job[] = {
-    { "norm", PARE_F32, 1, { 40 } },          { "q4", PARE_Q4_0, 2, { 3, 64 } },   { "own", PARE_PQ3, 2, { 5, 50 } },
-    { "half", PARE_F16, 3, { 2, 3, 5 } },     { "five", PARE_F32, 5, { 2, 1, 3, 2, 4 } }, { "bytes", PARE_U8, 2, { 2, 9 } },
-    { "scalar", PARE_F32, 0, { 0 } },
+    { "norm", PARE_F32, 1, { 40 }, false },         { "q4", PARE_Q4_0, 2, { 3, 64 }, false }, { "own", PARE_PQ3, 2, { 5, 50 }, false },
+    { "half", PARE_F16, 3, { 2, 3, 5 }, false }, { "five", PARE_F32, 5, { 2, 1, 3, 2, 4 }, false }, { "bytes", PARE_U8, 2, { 2, 9 }, false },
+    { "scalar", PARE_F32, 0, { 0 }, false }, { "panels", PARE_Q4_K, 2, { 17, 256 }, true }, { "cube", PARE_PQ3, 3, { 2, 3, 40 }, true },
 };
 #define N_JOB (sizeof job / sizeof *job)
 
@@ -36,6 +37,12 @@ static uint64_t bytes_of(size_t i)
 
     for (uint32_t k = 0; k + 1 < job[i].n_dims; k++) rows *= job[i].dims[k];
     if (job[i].n_dims != 0) cols = job[i].dims[job[i].n_dims - 1];
+    if (job[i].packed) {
+        struct pare_packed p;
+
+        assert_true(pare_packed_shape(&p, pare_dtype_of(job[i].type), rows, cols));
+        return pare_packed_bytes(&p);
+    }
     assert_true(pare_dtype_bytes(pare_dtype_of(job[i].type), rows, cols, &n));
     return n;
 }
@@ -78,7 +85,8 @@ static int run_job(const char *path, bool resume, unsigned *made, bool keep, str
     if (rc < 0) return rc;
     rc = add_metadata(w, d);
     for (size_t i = 0; i < N_JOB && rc == 0; i++)
-        rc = pare_writer_declare(w, job[i].name, pare_dtype_of(job[i].type), job[i].n_dims, job[i].dims, d);
+        rc = (job[i].packed ? pare_writer_declare_packed : pare_writer_declare)(w, job[i].name, pare_dtype_of(job[i].type), job[i].n_dims,
+                                                                                job[i].dims, d);
     if (rc == 0) rc = pare_writer_layout(w, d);
     for (size_t i = 0; i < N_JOB && rc == 0; i++) {
         uint64_t n = bytes_of(i);
@@ -136,7 +144,9 @@ static void test_round_trip(void **state)
         assert_int_equal(t->offset % 32, 0);
         assert_memory_equal(t->data, p, t->bytes);
         assert_int_equal(pare_weight_find(&w, c, job[i].name, &d), 0);
-        assert_int_equal(w.rows * w.row_bytes, t->bytes);
+        assert_int_equal(t->packed, job[i].packed ? PARE_PACK_LAYOUT : 0);
+        assert_int_equal(w.data == NULL, job[i].packed);
+        assert_int_equal(job[i].packed ? pare_packed_bytes(&w.panels) : w.rows * w.row_bytes, t->bytes);
         free(p);
     }
     assert_int_equal(pare_kv_int(c, "k.u32", 0, 10, 0, &n, &d), 0);

@@ -41,6 +41,11 @@ static inline void fuzz_use(const struct pare_checkpoint *c)
         (void)pare_weight_rows(&w, 0, 1, row, &d);
         (void)pare_weight_rows(&w, w.rows - 1, 1, row, &d);
         free(row);
+        if (w.foreign != NULL || w.row_bytes > 1u << 20) continue;
+        row = malloc(w.row_bytes);
+        if (row == NULL) continue;
+        (void)pare_weight_bytes(&w, w.rows - 1, 1, (uint8_t *)row, &d);
+        free(row);
     }
     for (uint64_t i = 0; i < c->n_kv; i++) {
         struct pare_str s;

@@ -231,7 +231,7 @@ static void test_rounded(void **state)
     (void)state;
     snprintf(out, sizeof out, "/tmp/pare-test-eval-%d.gguf", (int)getpid());
     pare_job_settings_default(&js);
-    if (pare_job_create(&job, &js, &d) < 0 || pare_convert(DEMO, out, "q4_0", false, &doc, job, &d) < 0) say(&d);
+    if (pare_job_create(&job, &js, &d) < 0 || pare_convert(DEMO, out, "q4_0", false, false, &doc, job, &d) < 0) say(&d);
     pare_free(doc);
     pare_job_destroy(&job);
     s.base = DEMO;

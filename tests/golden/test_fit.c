@@ -35,7 +35,7 @@ static int begin(void **state)
     snprintf(PLAN, sizeof PLAN, "/tmp/pare-test-fit-%d.json", (int)getpid());
     pare_job_settings_default(&s);
     s.n_threads = 2;
-    if (pare_job_create(&job, &s, &d) < 0 || pare_convert(DEMO, KEPT, "keep", false, &doc, job, &d) < 0) return -1;
+    if (pare_job_create(&job, &s, &d) < 0 || pare_convert(DEMO, KEPT, "keep", false, false, &doc, job, &d) < 0) return -1;
     pare_free(doc);
     if (pare_read_file("data/text/calibration.txt", 1 << 24, &text, &n, &d) < 0) return -1;
     if (pare_write_file(TEXT, text, n < 2300 ? n : 2300, &d) < 0) return -1; /* one window */

@@ -289,6 +289,21 @@ static void refuses(void **state)
     pare_diag_clear(&d);
     assert_int_equal(pare_linear_bind(&l, q4, rows, stride, ROWS, COLS, PARE_ACT_INT8, job, &d), PARE_E_LIMIT);
     pare_linear_free(&l);
+
+    /* Panels of others must lie on cache lines, and are not freed with the linear. */
+    static _Alignas(PARE_ALIGN) uint8_t panels[2 * PARE_ALIGN * 400];
+    struct pare_packed p;
+    assert_true(pare_packed_shape(&p, q4, 16, 64));
+    assert_true(pare_packed_bytes(&p) + PARE_ALIGN <= sizeof panels);
+    p.data = panels + 32;
+    pare_diag_clear(&d);
+    assert_int_equal(pare_linear_append_mapped(&l, &p, &d), PARE_E_USAGE);
+    assert_int_equal(l.n_parts, 0);
+    p.data = panels + PARE_ALIGN;
+    assert_int_equal(pare_linear_append_mapped(&l, &p, &d), 0);
+    assert_ptr_equal(l.part[0].packed.data, panels + PARE_ALIGN);
+    assert_ptr_equal(p.data, panels + PARE_ALIGN);
+    pare_linear_free(&l);
     pare_job_destroy(&job);
 }
 

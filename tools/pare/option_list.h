@@ -74,6 +74,7 @@ OPT(synthetic, "synthetic", 0, V(bench), TEXT, "SHAPE", 0, 0, NULL, NULL, "rando
 OPT(bench_type, "type", 0, V(bench), TEXT, "T", 0, 0, "q8_0", NULL, "type of the random weights")
 OPT(kernels, "kernels", 0, V(bench), FLAG, NULL, 0, 0, NULL, NULL, "measure single kernels")
 OPT(check, "check", 0, V(inspect), FLAG, NULL, 0, 0, NULL, NULL, "read all weights, count what is no number")
+OPT(pack, "pack", 0, V(convert), FLAG, NULL, 0, 0, NULL, NULL, "store matrices as the kernels read them: loading copies nothing, and several processes share them; --type is keep unless given")
 OPT(convert_type, "type", 0, V(convert), TEXT, "T", 0, 0, NULL, NULL, "type of all matrices: f32, f16, bf16, q8_0, q4_k, ...; keep changes the container only")
 
 /* Template. */

@@ -62,12 +62,16 @@ static json_t *groups(const json_t *tensors, bool by_type)
 
     json_array_foreach(tensors, i, t)
     {
-        char        name[256], shape[128], key[512];
+        char        name[256], shape[128], packed[64], key[512];
         const char *type = pare_cli_string(t, "type");
         json_t     *g;
 
         pattern(pare_cli_string(t, "name"), name, sizeof name);
         shape_text(t, shape, sizeof shape);
+        if (pare_cli_number(t, "packed") > 0) {
+            snprintf(packed, sizeof packed, "%s packed", type);
+            type = packed;
+        }
         if (by_type) snprintf(key, sizeof key, "%s", type);
         else snprintf(key, sizeof key, "%s|%s|%s", name, type, shape);
         g = json_object_get(index, key);
@@ -108,10 +112,10 @@ static json_t *group_rows(json_t *index)
 static void print_groups(const json_t *tensors, bool by_type)
 {
     static const struct pare_cli_column types[] = {
-        { "type", "type", 12 }, { "count", "tensors", 0 }, { "elements", "weights", 0 }, { "size", "size", 0 }, { "bpw", "bits each", 0 },
+        { "type", "type", 16 }, { "count", "tensors", 0 }, { "elements", "weights", 0 }, { "size", "size", 0 }, { "bpw", "bits each", 0 },
     };
     static const struct pare_cli_column names[] = {
-        { "name", "tensors", 40 }, { "count", "n", 0 }, { "type", "type", 12 }, { "shape", "shape", 24 }, { "size", "size", 0 },
+        { "name", "tensors", 40 }, { "count", "n", 0 }, { "type", "type", 16 }, { "shape", "shape", 24 }, { "size", "size", 0 },
     };
     json_t *index = groups(tensors, by_type), *rows = group_rows(index);
 
@@ -124,9 +128,10 @@ static void print_each(const json_t *tensors)
 {
     static const struct pare_cli_column cols[] = {
         { "name", "tensor", 64 }, { "type", "type", 12 }, { "shape", "shape", 32 }, { "offset", "offset", 0 }, { "bytes", "bytes", 0 },
+        { "packed", "packed", 0 },
     };
 
-    pare_cli_table(tensors, cols, 5, 2);
+    pare_cli_table(tensors, cols, 6, 2); /* a column that no tensor fills is not shown */
 }
 
 static void print_metadata(const json_t *metadata)

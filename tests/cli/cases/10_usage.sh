@@ -85,6 +85,7 @@ try "fit without an output" 2 fit $model --bpw 4
 err_has "-o is missing"
 try "convert without a type" 2 convert $model -o "$tmp/x.gguf"
 try "convert without an output" 2 convert $model --type q8_0
+try "pack without an output" 2 convert $model --pack
 try "bench of nothing" 2 bench
 try "chat as JSON" 2 chat $model --json
 try "system without chat" 2 run $model -p a --system b

@@ -18,6 +18,38 @@ try "and run" 0 run "$tmp/q8.gguf" -p "In the beginning God created" -n 4 --json
 json_is ids "[269,793,294,269]"
 try "and has the same tokenizer" 0 tokenize "$tmp/q8.gguf" -p "In the beginning God created" --json
 json_is ids "$(sed -n 2p $golden/prompts.jsonl | "$tools/jsoncheck" ids)"
+# Packed: the same logits from the mapped file, and the same file back.
+try "convert --pack" 0 convert "$tmp/q8.gguf" -o "$tmp/packed.gguf" --pack --json -q
+json_is packed 43; json_is kept "[]"; err_empty
+try "the same from the folder in one go, with one thread" 0 convert $model -o "$tmp/packed1.gguf" --type q8_0 --pack -t 1 -q
+cmp -s "$tmp/packed.gguf" "$tmp/packed1.gguf" || wrong "other bytes"
+out_has "matrices packed: 43"
+try "inspect of a packed file" 0 inspect "$tmp/packed.gguf" --check --json
+json_is tensors[0].type q8_0; json_is tensors[0].packed 1; json_is tensors[0].shape "[8192,256]"; json_is check.nan 0
+try "inspect of a packed file for people" 0 inspect "$tmp/packed.gguf"
+out_has "q8_0 packed"
+"$pare" logits "$tmp/q8.gguf" --ids 0,17,300,4095,8000,12 --all >"$tmp/logits"
+for m in base avx2 avx512 vnni; do
+    for n in 1 2; do
+        try "packed logits, $n threads, $m" 0 logits "$tmp/packed.gguf" --ids 0,17,300,4095,8000,12 --all -t $n --cpu-mask $m
+        cmp -s "$out" "$tmp/logits" || wrong "other logits"
+    done
+done
+"$pare" logits "$tmp/q8.gguf" --ids 0,17,300 --activations f32 >"$tmp/logits"
+try "packed logits, the reference path" 0 logits "$tmp/packed.gguf" --ids 0,17,300 --activations f32
+cmp -s "$out" "$tmp/logits" || wrong "other logits"
+try "a packed file turned back" 0 convert "$tmp/packed.gguf" -o "$tmp/back.gguf" --type keep -q
+cmp -s "$tmp/back.gguf" "$tmp/q8.gguf" || wrong "other bytes"
+try "a packed file as a source" 0 convert "$tmp/packed.gguf" -o "$tmp/p4.gguf" --type q4_0 -q
+"$pare" convert "$tmp/q8.gguf" -o "$tmp/u4.gguf" --type q4_0 -q >/dev/null
+cmp -s "$tmp/p4.gguf" "$tmp/u4.gguf" || wrong "other bytes"
+head -c 3000000 "$tmp/packed.gguf" >"$tmp/cut.gguf"
+try "half a packed file" 3 run "$tmp/cut.gguf" -p a
+out_empty; err_has "cut.gguf"
+sed 's/"packed":1/"packed":2/' "$tmp/packed.gguf" >"$tmp/future.gguf"
+try "a packed file of the future" 3 run "$tmp/future.gguf" -p a
+out_empty; err_has "packed in layout 2"
+rm -f "$tmp"/packed*.gguf "$tmp/back.gguf" "$tmp"/[pu]4.gguf "$tmp/future.gguf"
 try "convert to a type that is none" 2 convert $model -o "$tmp/x.gguf" --type q99
 [ ! -e "$tmp/x.gguf" ] || wrong "a file was left"
 try "convert into a folder that is not there" 1 convert $model -o "$tmp/none/x.gguf" --type f16 -q
