@@ -302,7 +302,7 @@ static int bench_kernels(struct bench *b, struct pare_diag *diag)
         uint64_t                 row, bytes = 0;
         uint8_t                 *data;
         memset(l, 0, sizeof l);
-        if (!(type->caps & PARE_DT_QUANT) || type->encode == NULL || !pare_dtype_row_bytes(type, cols, &row)) continue;
+        if (!(type->caps & PARE_DT_QUANT) || !pare_dtype_row_bytes(type, cols, &row)) continue;
         data = pare_aligned(rows * row);
         if (data == NULL) rc = PARE_NOMEM(diag);
         for (uint32_t c = 0; c < copies && rc == PARE_OK; c++) {
@@ -310,18 +310,19 @@ static int bench_kernels(struct bench *b, struct pare_diag *diag)
             rc = pare_linear_bind(&l[c], type, data, row, rows, cols, PARE_ACT_INT8, b->job, diag);
             if (rc == PARE_OK) bytes = pare_packed_bytes(&l[c].part[0].packed);
         }
-        for (int batch = 0; batch < 2 && rc == PARE_OK; batch++) {
-            uint32_t n = batch ? many : 1;
-            double   best = 1e30, limit = batch ? b->limits.int8_ops / (2.0 * (double)rows * (double)cols) : b->limits.read_bytes / (double)bytes;
+        for (int batch = 0; batch < 4 && rc == PARE_OK; batch++) {
+            uint32_t n = (const uint32_t[]){ 1, 4, 8, many }[batch];
+            double   best = 1e30, memory = n * b->limits.read_bytes / (double)bytes, compute = b->limits.int8_ops / (2.0 * (double)rows * (double)cols);
+            double   limit = memory < compute ? memory : compute;
             char     name[64];
             json_t  *o = json_object();
             for (int round = 0; round < 5; round++) {
                 double t = pare_now();
-                for (uint32_t c = 0; c < (batch ? 2 : copies); c++) {
+                for (uint32_t c = 0; c < (n == many ? 2 : copies); c++) {
                     struct pare_linear_out out = { &l[c], y, rows };
                     pare_linear_apply(&out, 1, x, cols, n, scratch, b->job);
                 }
-                t = (pare_now() - t) / (batch ? 2 : copies);
+                t = (pare_now() - t) / (n == many ? 2 : copies);
                 if (t < best) best = t;
             }
             snprintf(name, sizeof name, "%s x%u", type->name, n);

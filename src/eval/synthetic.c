@@ -36,6 +36,32 @@ struct priv {
 
 #define DISTINCT 32 /* rows that differ; encoding more would take longer than measuring */
 
+/* A row of a type that is only read: random blocks, drawn again until they decode to weights of usual size. */
+static void random_row(uint8_t *row, const struct pare_dtype *type, uint64_t cols, uint64_t r)
+{
+    uint64_t blocks = cols / type->block, at = 0;
+    float    x[256];
+
+    for (uint64_t b = 0; b < blocks; b++) {
+        uint8_t *p = row + b * type->block_bytes;
+        bool     usual = false;
+
+        for (int tries = 0; !usual && tries < 4096; tries++) {
+            float most = 0;
+
+            for (uint32_t i = 0; i < type->block_bytes; i++) p[i] = (uint8_t)pare_rng_u64(r, PARE_RNG_SYNTH, at++);
+            type->decode(x, p, type->block);
+            usual = true;
+            for (uint32_t i = 0; i < type->block; i++) {
+                if (!(x[i] < 0.5f && x[i] > -0.5f)) usual = false; /* NaN too */
+                if (x[i] > most) most = x[i];
+            }
+            if (most < 0.005f) usual = false;
+        }
+        if (!usual) memset(p, 0, type->block_bytes);
+    }
+}
+
 static int fill(struct pool *p, const struct pare_dtype *type, struct pare_diag *diag)
 {
     uint64_t row, bytes;
@@ -49,6 +75,10 @@ static int fill(struct pool *p, const struct pare_dtype *type, struct pare_diag 
     for (uint64_t r = 0; r < p->rows; r++) {
         if (r >= DISTINCT) {
             memcpy(p->data + r * row, p->data + (r % DISTINCT) * row, row);
+            continue;
+        }
+        if (type->encode == NULL) {
+            random_row(p->data + r * row, type, p->cols, r);
             continue;
         }
         for (uint64_t i = 0; i < p->cols; i++) w[i] = 0.02f * pare_rng_normal(r, PARE_RNG_SYNTH, i);
@@ -127,7 +157,7 @@ int pare_synthetic_create(struct pare_checkpoint **out, const char *shape, const
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         if (strcmp(shapes[i].name, shape) == 0) s = &shapes[i];
     if (s == NULL) return unknown(shape, diag);
-    PARE_FAIL_IF(diag, !(type->caps & PARE_DT_WRITE), PARE_E_USAGE, "type %s cannot be written, so not be made", type->name);
+    PARE_FAIL_IF(diag, !(type->caps & (PARE_DT_WRITE | PARE_DT_QUANT)), PARE_E_USAGE, "weights of type %s cannot be made up", type->name);
     n = s->layers * 11 + 3;
     c = pare_zalloc(1, sizeof *c);
     if (c == NULL) return PARE_NOMEM(diag);

@@ -16,6 +16,8 @@ try "bench as JSON" 0 bench $model --tests pp8,tg4 --repeat 1 --json -q
 json_has machine.read_gbs machine.int8_gops machine.f32_gflops machine.tier machine.threads
 json_is 'tests[0].name' pp8; json_is 'tests[1].name' tg4; json_true 'tests[0].tps' '>' 0
 json_has 'tests[0].sd' 'tests[0].limit_tps' 'tests[0].fraction'; err_empty
+try "bench of random weights in a type that is only read, at a depth" 0 bench --synthetic demo --type iq2_xs --tests pp8@16,tg4@16 --kv q4_0 --repeat 1 --json -q
+
 try "bench with a test that is none" 2 bench $model --tests pp8,walk --repeat 1
 
 # Ctrl-C while text comes: the work ends, what was written stays, and the status says so.
