@@ -101,7 +101,7 @@ if command -v bash >/dev/null; then
     got=$(bash -c '. "$1"; COMP_WORDS=(pare eval --ski); COMP_CWORD=2; _pare; echo "${COMPREPLY[*]}"' - "$out")
     [ "$got" = --skip-chunks ] || wrong "--ski completes to \"$got\""
     got=$(bash -c '. "$1"; COMP_WORDS=(pare eval --kv q); COMP_CWORD=3; _pare; echo "${COMPREPLY[*]}"' - "$out")
-    [ "$got" = q8_0 ] || wrong "--kv q completes to \"$got\""
+    [ "$got" = "q8_0 q5_0 q4_0" ] || wrong "--kv q completes to \"$got\""
 fi
 # A sanitizer's build would make the list of verbs slow to walk; one process per verb is still little.
 for v in fit run chat eval bench inspect convert tokenize detokenize template logits methods doctor version; do
