@@ -316,7 +316,7 @@ static void find_acts(struct act_tile *x, const struct pare_qact *a, uint32_t gp
     x->q = a->q + at * PARE_QBLOCK;
     x->dx = a->d + at;
     x->sx = gpb == 2 ? a->s16 + 2 * at : a->s32 + at;
-    for (uint32_t t = 0; t < n; t++) corrections(x->corr[t], a, t0 + t, b0, n_block, gpb, bias);
+    for (uint32_t t = 0; t < n && bias != 0; t++) corrections(x->corr[t], a, t0 + t, b0, n_block, gpb, bias);
 }
 
 /* ---- tables: one function for each shape of the inner loop ---- */
@@ -472,6 +472,7 @@ static void run_dense(const struct pass *s, uint32_t p0, uint32_t p1, uint32_t t
     struct act_tile x __attribute__((aligned(64)));
     struct dense j = { .x = &x };
 
+    memset(x.corr, 0, sizeof x.corr); /* stays so when codes need no correction */
     for (uint32_t n_panel; p0 < p1; p0 += n_panel) {
         n_panel = p1 - p0 < DENSE_PANELS ? p1 - p0 : DENSE_PANELS;
         for (uint32_t b = 0; b < s->l.n_block; b += DENSE_BLOCKS) {
