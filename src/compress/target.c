@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "kernel/enc_tiers.h"
 
 static struct pare_target *find(struct pare_targets *ts, const char *name)
 {
@@ -137,6 +138,7 @@ struct encode_job {
     const float              *src;
     uint8_t                  *dst;
     uint64_t                  n, row_bytes;
+    const struct pare_enc_loops *loops;
 };
 
 #define ENCODE_ROWS 4
@@ -147,6 +149,7 @@ static void encode_chunk(void *ctx, uint32_t chunk, uint32_t worker)
     uint64_t           from = (uint64_t)chunk * ENCODE_ROWS, to = from + ENCODE_ROWS < e->n ? from + ENCODE_ROWS : e->n;
 
     (void)worker;
+    pare_enc_use(e->loops);
     for (uint64_t r = from; r < to; r++)
         e->type->encode(e->dst + r * e->row_bytes, e->src + r * e->t->cols, e->t->cols, e->t->importance);
 }
@@ -154,7 +157,7 @@ static void encode_chunk(void *ctx, uint32_t chunk, uint32_t worker)
 int pare_target_encode(const struct pare_target *t, const struct pare_dtype *type, uint64_t row0, uint64_t n, bool out,
                        uint8_t *dst, float *tmp, struct pare_job *job, struct pare_diag *diag)
 {
-    struct encode_job e = { t, type, tmp, dst, n, 0 };
+    struct encode_job e = { t, type, tmp, dst, n, 0, pare_enc_loops_for(job->tier) };
 
     (void)pare_dtype_row_bytes(type, t->cols, &e.row_bytes);
     if (pare_target_is_source(t, type) && !(out && t->slot->permute_out)) return pare_weight_bytes(&t->slot->weight, row0, n, dst, diag);

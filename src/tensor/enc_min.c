@@ -4,65 +4,16 @@
 
 #include "tensor/dtype.h"
 #include "tensor/enc_lanes.h"
+#include "tensor/enc_levels.h"
 #include "tensor/enc_min.h"
 #include "tensor/enc_search.h"
-
-static inline void codes16(const struct pare_enc_line *l, const float *x, float inv, float top, float *code)
-{
-    float base = l->base;
-
-    for (int i = 0; i < 16; i++) {
-        float y = (x[i] - base) * inv;
-
-        y = y > 0.0f ? y : 0.0f;
-        y = y < top ? y : top;
-        code[i] = pare_enc_round(y);
-    }
-}
-
-struct pare_enc_line_fit pare_enc_line_probe(const struct pare_enc_line *l, const float *x, const float *w, int n, float top)
-{
-    float e[16] = { 0 }, gq[16] = { 0 }, g1[16] = { 0 }, hqq[16] = { 0 }, hq[16] = { 0 }, h1[16] = { 0 }, q[16];
-    float inv = pare_enc_inverse(l->scale), scale = l->scale, base = l->base;
-
-    for (int j = 0; j < n; j += 16) {
-        codes16(l, x + j, inv, top, q);
-        for (int i = 0; i < 16; i++) {
-            float r = x[j + i] - (scale * q[i] + base), wr = w[j + i] * r, wq = w[j + i] * q[i];
-
-            e[i] += wr * r;
-            gq[i] += wr * q[i];
-            g1[i] += wr;
-            hqq[i] += wq * q[i];
-            hq[i] += wq;
-            h1[i] += w[j + i];
-        }
-    }
-    return (struct pare_enc_line_fit){ pare_enc_tree(e),   pare_enc_tree(gq), pare_enc_tree(g1),
-                                       pare_enc_tree(hqq), pare_enc_tree(hq), pare_enc_tree(h1) };
-}
-
-float pare_enc_line_error(const struct pare_enc_line *l, const float *x, const float *w, int n, float top)
-{
-    float e[16] = { 0 }, q[16], inv = pare_enc_inverse(l->scale), scale = l->scale, base = l->base;
-
-    for (int j = 0; j < n; j += 16) {
-        codes16(l, x + j, inv, top, q);
-        for (int i = 0; i < 16; i++) {
-            float r = x[j + i] - (scale * q[i] + base);
-
-            e[i] += w[j + i] * r * r;
-        }
-    }
-    return pare_enc_tree(e);
-}
 
 void pare_enc_line_codes(const struct pare_enc_line *l, const float *x, int n, float top, uint8_t *code)
 {
     float inv = pare_enc_inverse(l->scale), q[16];
 
     for (int j = 0; j < n; j += 16) {
-        codes16(l, x + j, inv, top, q);
+        pare_enc_codes16(l, x + j, inv, top, q);
         for (int i = 0; i < 16; i++) code[j + i] = (uint8_t)(int)q[i];
     }
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/tensor/enc_search.c: books of levels, and the error of a group at a scale. The loops run over 16 lanes of constant count so
- * that a compiler makes vector code of them without being allowed to reorder a sum. */
+ * src/tensor/enc_search.c: books of levels, and the search for the scale of least error. */
 #include <math.h>
 
 #include "tensor/dtype.h"
 #include "tensor/enc_lanes.h"
+#include "tensor/enc_levels.h"
 #include "tensor/enc_search.h"
 
 /* Range and density of the search per count of bits. Few levels: below 1, for clipping the extremes pays. Many levels: far above 1,
@@ -55,71 +55,6 @@ void pare_enc_book_table(struct pare_enc_book *b, const int8_t *lut, int n)
     }
 }
 
-static inline void cells16(const float *x, float inv, int32_t *cell)
-{
-    float inv2 = 2.0f * inv;
-
-    for (int i = 0; i < 16; i++) {
-        float y = x[i] * inv2 + 256.0f;
-
-        y = y > 0.0f ? y : 0.0f;
-        y = y < 511.0f ? y : 511.0f;
-        cell[i] = (int32_t)y;
-    }
-}
-
-static inline void levels16(const struct pare_enc_book *b, const float *x, float inv, float *level)
-{
-    if (b->table) {
-        int32_t cell[16];
-
-        cells16(x, inv, cell);
-        for (int i = 0; i < 16; i++) level[i] = b->near[cell[i]];
-        return;
-    }
-    float lo = b->lo, hi = b->hi;
-
-    for (int i = 0; i < 16; i++) {
-        float y = x[i] * inv;
-
-        y = y > lo ? y : lo;
-        y = y < hi ? y : hi;
-        level[i] = pare_enc_round(y);
-    }
-}
-
-struct pare_enc_fit pare_enc_probe(const struct pare_enc_book *b, const float *x, const float *w, int n, float scale)
-{
-    float e[16] = { 0 }, g[16] = { 0 }, h[16] = { 0 }, level[16], inv = pare_enc_inverse(scale);
-
-    for (int j = 0; j < n; j += 16) {
-        levels16(b, x + j, inv, level);
-        for (int i = 0; i < 16; i++) {
-            float r = x[j + i] - scale * level[i], wr = w[j + i] * r, wl = w[j + i] * level[i];
-
-            e[i] += wr * r;
-            g[i] += wr * level[i];
-            h[i] += wl * level[i];
-        }
-    }
-    return (struct pare_enc_fit){ pare_enc_tree(e), pare_enc_tree(g), pare_enc_tree(h) };
-}
-
-float pare_enc_error(const struct pare_enc_book *b, const float *x, const float *w, int n, float scale)
-{
-    float e[16] = { 0 }, level[16], inv = pare_enc_inverse(scale);
-
-    for (int j = 0; j < n; j += 16) {
-        levels16(b, x + j, inv, level);
-        for (int i = 0; i < 16; i++) {
-            float r = x[j + i] - scale * level[i];
-
-            e[i] += w[j + i] * r * r;
-        }
-    }
-    return pare_enc_tree(e);
-}
-
 void pare_enc_codes(const struct pare_enc_book *b, const float *x, int n, float scale, uint8_t *code)
 {
     float inv = pare_enc_inverse(scale), level[16];
@@ -127,10 +62,10 @@ void pare_enc_codes(const struct pare_enc_book *b, const float *x, int n, float 
 
     for (int j = 0; j < n; j += 16) {
         if (b->table) {
-            cells16(x + j, inv, cell);
+            pare_enc_cells16(x + j, inv, cell);
             for (int i = 0; i < 16; i++) code[j + i] = b->code[cell[i]];
         } else {
-            levels16(b, x + j, inv, level);
+            pare_enc_levels16(b, x + j, inv, level);
             for (int i = 0; i < 16; i++) code[j + i] = (uint8_t)(int)(level[i] - b->lo);
         }
     }

@@ -3,6 +3,9 @@
  * (tests/golden/encode), and properties that any encoder must have. Errors are computed here, in double, from decoded rows. */
 #include "fixture.h"
 
+#include "base/job.h"
+#include "kernel/enc_tiers.h"
+
 #include <jansson.h>
 #include <math.h>
 
@@ -421,6 +424,53 @@ static void same_bytes(void **state)
     }
 }
 
+/* Row r of a set that asks for trouble: usual weights, zeros, one value, tiny and huge ones, an outlier, halves of steps. */
+static void trouble(float *x, uint64_t n, uint32_t r)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        float v = normal(90 + r, i);
+
+        switch (r % 8) {
+        case 0: case 1: break;
+        case 2: v = 0; break;
+        case 3: v = 0.37f; break;
+        case 4: v *= 1e-38f; break;
+        case 5: v *= 1e30f; break;
+        case 6: v = i % 97 == 5 ? 300.0f : 0.01f * v; break;
+        default: v = (float)((int)(i % 33) - 16) * 0.5f; break;
+        }
+        x[i] = v;
+    }
+}
+
+/* Every tier's inner loops give the bytes of plain C. */
+static void tiers(void **state)
+{
+    enum { N = 768, MOST = 4 * N };
+    static float x[N], w[N];
+    static uint8_t plain[MOST], fast[MOST];
+
+    (void)state;
+    for (uint32_t r = 0; r < 64; r++) {
+        trouble(x, N, r);
+        for (int i = 0; i < N; i++) w[i] = r % 3 == 0 && i % 5 == 0 ? 0.0f : weight(3 + r, (uint64_t)i);
+        for (int k = 0; k < N_ALL; k++) {
+            const struct pare_dtype *t = pare_dtype_of(all[k]);
+            uint64_t bytes, cols = (t->caps & PARE_DT_ANYWIDTH) ? N - r % 40 : N;
+
+            assert_true(pare_dtype_row_bytes(t, cols, &bytes));
+            pare_enc_use(NULL);
+            t->encode(plain, x, cols, r % 2 ? w : NULL);
+            for (int tier = 1; tier <= pare_cpu_best_tier(); tier++) {
+                pare_enc_use(pare_enc_loops_for(tier));
+                t->encode(fast, x, cols, r % 2 ? w : NULL);
+                if (memcmp(plain, fast, bytes) != 0) fail_msg("%s, row %u: tier %d gives other bytes than plain C", t->name, r, tier);
+            }
+            pare_enc_use(NULL);
+        }
+    }
+}
+
 /* Encoding what was decoded loses next to nothing more, and scaling a row by a power of two scales its code. */
 static void again(void **state)
 {
@@ -452,6 +502,7 @@ int main(void)
         cmocka_unit_test(block_scales),    cmocka_unit_test(sub_scales), cmocka_unit_test(published_limits),
         cmocka_unit_test(public_encoders), cmocka_unit_test(importance), cmocka_unit_test(ignored_outlier),
         cmocka_unit_test(odd_rows),        cmocka_unit_test(any_width),  cmocka_unit_test(same_bytes),
+        cmocka_unit_test(tiers),
         cmocka_unit_test(again),
     };
 

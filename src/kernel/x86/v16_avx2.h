@@ -47,6 +47,10 @@ V16 v16 v_div(v16 x, v16 y) { return (v16){ _mm256_div_ps(x.a, y.a), _mm256_div_
 V16 v16 v_fma(v16 x, v16 y, v16 z) { return (v16){ _mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b) }; }
 V16 v16 v_max(v16 x, v16 y) { return (v16){ _mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b) }; }
 V16 v16 v_min(v16 x, v16 y) { return (v16){ _mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b) }; }
+V16 v16 v_gather(const float *t, v16 i) /* t[(int)i] */
+{
+    return (v16){ _mm256_i32gather_ps(t, _mm256_cvttps_epi32(i.a), 4), _mm256_i32gather_ps(t, _mm256_cvttps_epi32(i.b), 4) };
+}
 V16 float v_top(v16 x) /* the largest; lanes are numbers */
 {
     __m256 h = _mm256_max_ps(x.a, x.b);

@@ -42,6 +42,7 @@ V16 v16 v_ldexp(v16 p, v16 n, v16 t)
     return _mm512_scalef_ps(p, n);
 }
 
+V16 v16   v_gather(const float *t, v16 i) { return _mm512_i32gather_ps(_mm512_cvttps_epi32(i), t, 4); } /* t[(int)i] */
 V16 float v_top(v16 a) { return _mm512_reduce_max_ps(a); } /* the largest; lanes are numbers */
 V16 float v_tree(v16 a)
 {

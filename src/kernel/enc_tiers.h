@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/kernel/enc_tiers.h: the encoders' inner loops by tier. */
+#ifndef PARE_KERNEL_ENC_TIERS_H
+#define PARE_KERNEL_ENC_TIERS_H
+
+#include "tensor/enc_loops.h"
+
+#if defined(__x86_64__)
+extern const struct pare_enc_loops pare_enc_loops_avx2, pare_enc_loops_avx512;
+#endif
+/* The loops of a tier (enum pare_cpu_tier), clamped to what this machine has; for pare_enc_use. Never NULL. */
+const struct pare_enc_loops *pare_enc_loops_for(int tier);
+
+#endif

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernel/enc_tiers.h"
+#include "kernel/x86/v16_avx512.h"
+#include "kernel/x86/enc_loops_x86.h"
+
+const struct pare_enc_loops pare_enc_loops_avx512 = { enc_probe, enc_error, enc_line_probe, enc_line_error };
