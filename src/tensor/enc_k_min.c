@@ -31,33 +31,57 @@ static float base_for(const struct job *j, int g, float scale)
     return f->h1 > 0.0f ? j->want[g].base - f->hq / f->h1 * (scale - j->want[g].scale) : 0.0f;
 }
 
-/* What rounding every group's scale to a multiple of d would cost by the quadratic form of its fit, the bases being free to
- * follow. */
-static float scale_cost(const struct job *j, float d)
+enum { TRIES = 27, FIRST = 5, LANES = 32 };
+
+/* y rounded and held within 0 .. top, as a float. */
+static inline float whole(float y, float top)
 {
-    float cost = 0.0f, inv = d != 0.0f ? 1.0f / d : 0.0f;
-
-    for (int g = 0; g < j->n_group; g++) {
-        const struct pare_enc_line_fit *f = &j->fit[g];
-        float miss = d * (float)pare_enc_whole(j->want[g].scale * inv, 0, j->s_max) - j->want[g].scale;
-
-        cost += (f->h1 > 0.0f ? f->hqq - f->hq * f->hq / f->h1 : 0.0f) * miss * miss;
-    }
-    return cost;
+    y = y > 0.0f ? y : 0.0f;
+    y = y < top ? y : top;
+    return pare_enc_round(y);
 }
 
-/* What rounding the bases to multiples of dmin would cost on top of it. */
-static float base_cost(const struct job *j, float d, float dmin)
+static void inverses(float *inv, const float *d)
 {
-    float cost = 0.0f, inv = d != 0.0f ? 1.0f / d : 0.0f, inv_min = dmin != 0.0f ? 1.0f / dmin : 0.0f;
+    for (int u = 0; u < LANES; u++) inv[u] = d[u] != 0.0f ? 1.0f / d[u] : 0.0f;
+}
 
+/* What rounding every group's scale to a multiple of d would cost by the quadratic form of its fit, the bases being free to
+ * follow; for all candidates d[u] side by side. */
+static void scale_costs(const struct job *j, const float *d, float *cost)
+{
+    float inv[LANES], top = (float)j->s_max;
+
+    inverses(inv, d);
+    for (int u = 0; u < LANES; u++) cost[u] = 0.0f;
     for (int g = 0; g < j->n_group; g++) {
-        float want = base_for(j, g, d * (float)pare_enc_whole(j->want[g].scale * inv, 0, j->s_max));
-        float miss = want + dmin * (float)pare_enc_whole(-want * inv_min, 0, j->s_max);
+        const struct pare_enc_line_fit *f = &j->fit[g];
+        float curve = f->h1 > 0.0f ? f->hqq - f->hq * f->hq / f->h1 : 0.0f, want = j->want[g].scale;
 
-        cost += j->fit[g].h1 * miss * miss;
+        for (int u = 0; u < LANES; u++) {
+            float miss = d[u] * whole(want * inv[u], top) - want;
+
+            cost[u] += curve * miss * miss;
+        }
     }
-    return cost;
+}
+
+/* What rounding the bases to multiples of dmin[v] would cost on top of d. */
+static void base_costs(const struct job *j, float d, const float *dmin, float *cost)
+{
+    float inv = d != 0.0f ? 1.0f / d : 0.0f, inv_min[LANES], top = (float)j->s_max;
+
+    inverses(inv_min, dmin);
+    for (int v = 0; v < LANES; v++) cost[v] = 0.0f;
+    for (int g = 0; g < j->n_group; g++) {
+        float want = base_for(j, g, d * whole(j->want[g].scale * inv, top)), h1 = j->fit[g].h1;
+
+        for (int v = 0; v < LANES; v++) {
+            float miss = want + dmin[v] * whole(-want * inv_min[v], top);
+
+            cost[v] += h1 * miss * miss;
+        }
+    }
 }
 
 /* Group g at o->d, o->dmin: tries scales within `reach` of want, for each the minimum its codes ask for and its neighbours. */
@@ -130,7 +154,6 @@ static bool refit(const struct job *j, const struct pare_enc_k_min *o, struct pa
 
 /* Candidates for d (or dmin) put the largest of the ideal values on 0.8 .. 1.25 times the top of the range, in whole steps of a
  * range of 63 and quarters of one of 15: a row that was decoded from the format finds its own scales among them. */
-enum { TRIES = 27, FIRST = 5 };
 static float try_scale(float largest, int u, int s_max, int k, uint16_t *bits)
 {
     float at = s_max > 15 ? 51.0f + (float)u : 12.0f + 0.25f * (float)u, d = pare_enc_f16(largest / at, k, bits);
@@ -158,23 +181,37 @@ static int insert(struct pare_enc_k_min *list, float *cost, int n, int most, con
     return n;
 }
 
+static void all_tries(float *d, uint16_t *bits, float largest, const struct job *j)
+{
+    for (int u = 0; u < TRIES; u++) d[u] = try_scale(largest, u, j->s_max, j->k, &bits[u]);
+    for (int u = TRIES; u < LANES; u++) d[u] = 0.0f;
+}
+
 static int shortlist(const struct job *j, float scale, float depth, struct pare_enc_k_min *list)
 {
     struct pare_enc_k_min first[FIRST], c;
-    float first_cost[FIRST], cost[KEEP];
+    float first_cost[FIRST], cost[KEEP], d[LANES], sum[LANES];
+    uint16_t bits[LANES];
     int n_first = 0, n = 0;
 
+    all_tries(d, bits, scale, j);
+    scale_costs(j, d, sum);
     for (int u = 0; u < TRIES; u++) {
         memset(&c, 0, sizeof c);
-        c.d = try_scale(scale, u, j->s_max, j->k, &c.d_bits);
-        n_first = insert(first, first_cost, n_first, FIRST, &c, scale_cost(j, c.d));
+        c.d = d[u];
+        c.d_bits = bits[u];
+        n_first = insert(first, first_cost, n_first, FIRST, &c, sum[u]);
     }
-    for (int i = 0; i < n_first; i++)
+    all_tries(d, bits, depth, j);
+    for (int i = 0; i < n_first; i++) {
+        base_costs(j, first[i].d, d, sum);
         for (int v = 0; v < TRIES; v++) {
             c = first[i];
-            c.dmin = try_scale(depth, v, j->s_max, j->k, &c.dmin_bits);
-            n = insert(list, cost, n, j->keep, &c, first_cost[i] + base_cost(j, c.d, c.dmin));
+            c.dmin = d[v];
+            c.dmin_bits = bits[v];
+            n = insert(list, cost, n, j->keep, &c, first_cost[i] + sum[v]);
         }
+    }
     return n;
 }
 
