@@ -136,6 +136,31 @@ static void test_tiers(void **state)
     }
 }
 
+/* Where the context is long, threads share it in chunks: the last rows one by one, with any number of threads, have the bits that they have
+ * in one batch on one thread. */
+static void test_long_context(void **state)
+{
+    enum { DEPTH = 2048, LAST = 6 };
+    static const enum pare_type kinds[] = { PARE_F16, PARE_Q8_0, PARE_Q4_0 };
+    static float first[LAST * 256], now[LAST * 256];
+    int32_t      ids[DEPTH + LAST];
+
+    (void)state;
+    for (int i = 0; i < DEPTH + LAST; i++) ids[i] = (i * 37 + i / 24 * 5) % 256;
+    for (int k = 0; k < 3; k++)
+        for (uint32_t threads = 1; threads <= 3; threads++) {
+            struct rig r;
+
+            rig_open(&r, LLAMA, DEPTH + LAST, threads, 256, PARE_ACT_F32, kinds[k]);
+            assert_int_equal(r.n_vocab, 256);
+            for (int i = 0; i < DEPTH; i += 256) rig_forward(&r, ids + i, 256, false, now);
+            if (threads == 1) rig_forward(&r, ids + DEPTH, LAST, true, first);
+            for (int i = 0; i < LAST && threads > 1; i++) rig_forward(&r, ids + DEPTH + i, 1, true, now + i * 256);
+            if (threads > 1) assert_memory_equal(first, now, sizeof now);
+            rig_close(&r);
+        }
+}
+
 static void test_decode_allocates_nothing(void **state)
 {
     struct rig       r;
@@ -289,7 +314,7 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mixed_sessions), cmocka_unit_test(test_streaming), cmocka_unit_test(test_tiers),
+        cmocka_unit_test(test_mixed_sessions), cmocka_unit_test(test_streaming), cmocka_unit_test(test_long_context), cmocka_unit_test(test_tiers),
         cmocka_unit_test(test_decode_allocates_nothing), cmocka_unit_test(test_bad_rows), cmocka_unit_test(test_forecast),
         cmocka_unit_test(test_hostile_configs), cmocka_unit_test(test_out_of_memory)
     };
