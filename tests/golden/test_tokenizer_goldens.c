@@ -274,7 +274,9 @@ static void test_demo_model(void **state)
     assert_int_equal(ids.n, 5);
     assert_int_equal(ids.ids[0], 0);
     pare_ids_free(&ids);
+    pare_tokenizer_close(&t); /* a skipped test leaves nothing behind either */
     NEED_FIXTURE(fixture(path, "goldens/tokenizer/cases.jsonl"));
+    t = open_at("data/demo-llama");
     assert_true(check_lines(t, path) >= 60);
     back = through_gguf(t, true);
     assert_true(check_lines(back, path) >= 60);
