@@ -68,6 +68,8 @@ int pare_fit_search(struct pare_fit *f, struct pare_diag *diag);
 /* Reads f->s->plan into pick and observes what its encoding needs. */
 int pare_fit_replay(struct pare_fit *f, struct pare_diag *diag);
 int pare_fit_prove(struct pare_fit *f, struct pare_diag *diag);
+/* Resident bytes of the matrices as they are picked. */
+uint64_t pare_fit_resident(const struct pare_fit *f);
 /* Peak resident bytes of `pare run --ctx ctx` when all matrices take `resident` bytes. */
 uint64_t pare_fit_run_bytes(const struct pare_fit *f, uint64_t resident, uint32_t ctx);
 

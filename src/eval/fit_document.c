@@ -32,14 +32,6 @@ static json_t *plan_list(const struct pare_fit *f)
     return list;
 }
 
-static uint64_t picked_resident(const struct pare_fit *f)
-{
-    uint64_t sum = 0;
-
-    for (uint32_t i = 0; i < f->ts.n; i++) sum += f->ts.t[i].cand[f->pick[i]].resident;
-    return sum;
-}
-
 static json_t *predicted(const struct pare_fit *f)
 {
     json_t  *o = json_object();
@@ -47,7 +39,7 @@ static json_t *predicted(const struct pare_fit *f)
 
     set_int(o, "bytes", f->predicted_bytes);
     set_real(o, "bpw", 8.0 * (double)data / (double)f->ts.params);
-    set_int(o, "peak_rss", pare_fit_run_bytes(f, picked_resident(f), f->run_ctx));
+    set_int(o, "peak_rss", pare_fit_run_bytes(f, pare_fit_resident(f), f->run_ctx));
     if (f->s->plan == NULL) {
         set_real(o, "kld", f->predicted_kld);
         set_real(o, "kld_sum_of_parts", f->sum);

@@ -40,17 +40,17 @@ static json_t *real_run(const struct pare_fit *f, const char *model, const char 
     return doc;
 }
 
-/* Of the matrices as they were picked, or as the original has them. */
-static uint64_t resident_bytes(const struct pare_fit *f, bool picked)
+/* Of the matrices as the original has them. */
+static uint64_t original_resident(const struct pare_fit *f)
 {
     uint64_t sum = 0;
 
     for (uint32_t i = 0; i < f->ts.n; i++) {
         const struct pare_target *t = &f->ts.t[i];
         const struct pare_weight *w = &t->slot->weight;
-        uint64_t                  packed = picked ? 0 : pare_linear_bytes(w->type, t->rows, t->cols, PARE_ACT_INT8);
+        uint64_t                  packed = pare_linear_bytes(w->type, t->rows, t->cols, PARE_ACT_INT8);
 
-        sum += picked ? t->cand[f->pick[i]].resident : packed != 0 ? packed : w->rows * w->row_bytes;
+        sum += packed != 0 ? packed : w->rows * w->row_bytes;
     }
     return sum;
 }
@@ -116,7 +116,7 @@ int pare_fit_prove(struct pare_fit *f, struct pare_diag *diag)
     }
     pare_free(win.ids);
     if (rc < 0) return rc;
-    f->run_new = real_run(f, f->s->out, prompt, resident_bytes(f, true));
-    f->run_old = real_run(f, f->path, prompt, resident_bytes(f, false));
+    f->run_new = real_run(f, f->s->out, prompt, pare_fit_resident(f));
+    f->run_old = real_run(f, f->path, prompt, original_resident(f));
     return pare_job_check(f->job, diag);
 }

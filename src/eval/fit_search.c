@@ -26,6 +26,14 @@ uint64_t pare_fit_run_bytes(const struct pare_fit *f, uint64_t resident, uint32_
            (6u << 20);                       /* the program, its libraries, stacks */
 }
 
+uint64_t pare_fit_resident(const struct pare_fit *f)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < f->ts.n; i++) sum += f->ts.t[i].cand[f->pick[i]].resident;
+    return sum;
+}
+
 static uint64_t most(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 /*

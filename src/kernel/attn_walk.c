@@ -44,16 +44,6 @@ static inline __attribute__((always_inline)) void ahead(const uint8_t *p, uint64
     for (uint64_t k = lines * i / n; k < end; k++) __builtin_prefetch(p + 64 * k, 0, 2);
 }
 
-/* Bytes of keys and of values that a segment lies in. */
-struct extent {
-    uint64_t k, v;
-};
-static struct extent extent_of(const struct pare_attn *a, const struct pare_kv_seg *s)
-{
-    return (struct extent){ pare_kv_tile_type(a->k_type) ? pare_ktile_bytes(a->k_type, a->dk) : s->n * s->k_stride,
-                            pare_kv_tile_type(a->v_type) ? pare_vtile_bytes(a->v_type, a->dv) : s->n * s->v_stride };
-}
-
 /* One page, base .. base + PAGE - 1, from segment i on. Positions that are absent or invisible have score -inf, so their
  * probability is +0: they change neither the maximum nor, since a sum of probabilities is never -0, the sum. */
 static void page(const struct pare_attn_walk *w, uint32_t i, uint64_t base)
@@ -61,11 +51,14 @@ static void page(const struct pare_attn_walk *w, uint32_t i, uint64_t base)
     const struct pare_attn *a = w->a;
     uint64_t lo = w->lo > base ? w->lo : base, hi = w->hi < base + PAGE ? w->hi : base + PAGE, p;
     const struct pare_kv_seg *next = i + 1 < a->n_seg ? &a->seg[i + 1] : NULL;
-    struct extent size = { 0, 0 };
+    uint64_t k_bytes = 0, v_bytes = 0; /* that the next segment lies in */
     float    m[PARE_ATTN_ROWS], sub[PARE_ATTN_ROWS];
     uint32_t n, seen = 0;
 
-    if (next != NULL) size = extent_of(a, next);
+    if (next != NULL) {
+        k_bytes = w->k_tile != 0 ? w->k_tile : next->n * next->k_stride;
+        v_bytes = w->v_tile != 0 ? w->v_tile : next->n * next->v_stride;
+    }
     if (lo != base || hi != base + PAGE || pare_attn_cut(&a->seg[i], lo, hi, &p) != PAGE)
         for (uint64_t j = 0; j < w->n * PAGE; j++) w->s[j] = -INFINITY;
     for (uint32_t j = i; j < a->n_seg && a->seg[j].pos0 < hi; j++)
@@ -75,8 +68,8 @@ static void page(const struct pare_attn_walk *w, uint32_t i, uint64_t base)
         float                  *s = w->s + r * PAGE;
 
         if (next != NULL) {
-            ahead(next->k, size.k, r, w->n);
-            ahead(next->v, size.v, r, w->n);
+            ahead(next->k, k_bytes, r, w->n);
+            ahead(next->v, v_bytes, r, w->n);
         }
         if (w->n > 1) {
             if (!sees(w, q, i, base, hi)) continue;
@@ -134,6 +127,8 @@ static void begin(struct pare_attn_walk *w, const struct pare_attn_row *row, voi
 
     (void)lay_out(w, scratch, a->dk, a->dv, &qx);
     w->lo = UINT64_MAX;
+    if (pare_kv_tile_type(a->k_type)) w->k_tile = pare_ktile_bytes(a->k_type, a->dk);
+    if (pare_kv_tile_type(a->v_type)) w->v_tile = pare_vtile_bytes(a->v_type, a->dv);
     w->scale_last = a->softcap == 0.0f && a->scale > 0.0f;
     for (uint32_t r = 0; r < w->n; r++) {
         struct pare_attn_query *q = &w->q[r];
@@ -146,7 +141,7 @@ static void begin(struct pare_attn_walk *w, const struct pare_attn_row *row, voi
         if (q->hi > w->hi) w->hi = q->hi;
         if (w->n > 1) memcpy(w->x + (uint64_t)r * a->dk, row[r].q, a->dk * sizeof(float));
     }
-    if (!pare_kv_tile_type(a->k_type)) return;
+    if (w->k_tile == 0) return;
     pare_qact_init(&w->qx, qx, w->n, a->dk);
     a->mm->quantize(&w->qx, w->n > 1 ? w->x : row->q, a->dk, 0, w->n);
 }

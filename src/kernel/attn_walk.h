@@ -21,6 +21,7 @@ struct pare_attn_walk {
     const struct pare_attn_ops *ops;
     uint32_t n;
     uint64_t lo, hi;             /* positions that some row sees */
+    uint64_t k_tile, v_tile;     /* bytes of a tile; 0 for floats */
     bool     scale_last;         /* nothing comes between scaling the scores and their maximum: one pass does both */
     struct pare_attn_query *q;   /* [n] */
     float  **out;                /* [n] where the chunk's values are summed */

@@ -33,14 +33,6 @@ static float base_for(const struct job *j, int g, float scale)
 
 enum { TRIES = 27, FIRST = 5, LANES = 32 };
 
-/* y rounded and held within 0 .. top, as a float. */
-static inline float whole(float y, float top)
-{
-    y = y > 0.0f ? y : 0.0f;
-    y = y < top ? y : top;
-    return pare_enc_round(y);
-}
-
 static void inverses(float *inv, const float *d)
 {
     for (int u = 0; u < LANES; u++) inv[u] = d[u] != 0.0f ? 1.0f / d[u] : 0.0f;
@@ -59,7 +51,7 @@ static void scale_costs(const struct job *j, const float *d, float *cost)
         float curve = f->h1 > 0.0f ? f->hqq - f->hq * f->hq / f->h1 : 0.0f, want = j->want[g].scale;
 
         for (int u = 0; u < LANES; u++) {
-            float miss = d[u] * whole(want * inv[u], top) - want;
+            float miss = d[u] * pare_enc_within(want * inv[u], 0.0f, top) - want;
 
             cost[u] += curve * miss * miss;
         }
@@ -74,10 +66,10 @@ static void base_costs(const struct job *j, float d, const float *dmin, float *c
     inverses(inv_min, dmin);
     for (int v = 0; v < LANES; v++) cost[v] = 0.0f;
     for (int g = 0; g < j->n_group; g++) {
-        float want = base_for(j, g, d * whole(j->want[g].scale * inv, top)), h1 = j->fit[g].h1;
+        float want = base_for(j, g, d * pare_enc_within(j->want[g].scale * inv, 0.0f, top)), h1 = j->fit[g].h1;
 
         for (int v = 0; v < LANES; v++) {
-            float miss = want + dmin[v] * whole(-want * inv_min[v], top);
+            float miss = want + dmin[v] * pare_enc_within(-want * inv_min[v], 0.0f, top);
 
             cost[v] += h1 * miss * miss;
         }

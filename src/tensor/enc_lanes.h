@@ -27,13 +27,14 @@ static inline float pare_enc_tree(const float *v)
     return (b[0] + b[2]) + (b[1] + b[3]);
 }
 
-/* y rounded and held within lo .. hi. */
-static inline int pare_enc_whole(float y, int lo, int hi)
+/* y rounded and held within lo .. hi, whole numbers. */
+static inline float pare_enc_within(float y, float lo, float hi)
 {
-    y = y > (float)lo ? y : (float)lo;
-    y = y < (float)hi ? y : (float)hi;
-    return (int)pare_enc_round(y);
+    y = y > lo ? y : lo;
+    y = y < hi ? y : hi;
+    return pare_enc_round(y);
 }
+static inline int pare_enc_whole(float y, int lo, int hi) { return (int)pare_enc_within(y, (float)lo, (float)hi); }
 
 static inline void pare_enc_put16(uint8_t *p, uint16_t v)
 {
