@@ -9,7 +9,7 @@ define test_rule
 $(BUILD)/tests/$(basename $(notdir $(1))): $(1) $(BUILD)/libpare.a tests/fixture.h
 	@mkdir -p $$(@D)
 	@echo "  CC $(1)"
-	@$$(CC) $$(BASEFLAGS) $$(CPPFLAGS_ALL) -Itests $$(CFLAGS) -o $$@ $(1) $(BUILD)/libpare.a $$(LDFLAGS) $$(LIBS) $$(TESTLIBS)
+	@$$(CC) $$(BASEFLAGS) $$(SAN) $$(CPPFLAGS_ALL) -Itests $$(CFLAGS) -o $$@ $(1) $(BUILD)/libpare.a $$(LDFLAGS) $$(LIBS) $$(TESTLIBS)
 check-$(patsubst test_%,%,$(basename $(notdir $(1)))): $(BUILD)/tests/$(basename $(notdir $(1)))
 	$$<
 endef

@@ -9,7 +9,8 @@ log=$build/test-log
 passed=0 failed=0 skipped=0
 mkdir -p "$log"
 
-step() { printf '\n== %s\n' "$*"; }
+began=$(date +%s)
+step() { printf '\n== %s (after %s s)\n' "$*" $(($(date +%s) - began)); }
 ok() { passed=$((passed + 1)); echo "ok    $*"; }
 bad() { failed=$((failed + 1)); echo "FAIL  $*"; }
 check() { # check NAME COMMAND...: one pass or one failure; output kept in a file, shown when it fails
@@ -78,6 +79,6 @@ for s in tests/cli/run.sh tests/cli/fit.sh; do
     [ "${2:-1}" = 0 ] || grep -a FAIL "$log/cli-$n.txt" | head -20
 done
 
-echo
+printf '\n%s s in all\n' $(($(date +%s) - began))
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

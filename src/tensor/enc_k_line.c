@@ -55,17 +55,25 @@ struct layout {
 
 static void encode(uint8_t *dst, const float *src, uint64_t cols, const float *importance, const struct layout *l)
 {
-    float x[256], w[256];
-    uint8_t code[256];
+    struct pare_enc_lines j = { .bits = l->bits, .s_hi = (float)l->s_max };
+    struct pare_enc_k_min o[2];
+    uint64_t step = (uint64_t)(PARE_ENC_WIDE * l->group);
+    float x[512], w[512];
+    uint8_t code[512];
 
-    for (uint64_t c = 0; c < cols; c += 256, dst += l->bytes) {
-        const float *imp = importance != NULL ? importance + c : NULL;
-        struct pare_enc_unit u = pare_enc_unit_of(src + c, imp, 256);
-        struct pare_enc_k_min o;
+    for (uint64_t c = 0; c < cols; c += step) {
+        int supers = (int)((cols - c < step ? cols - c : step) / 256), k[2];
 
-        pare_enc_load(&u, x, w, src + c, imp, 256, 256, l->group);
-        pare_enc_k_min_fit(x, w, l->bits, l->group, l->s_max, u.k, &o, code);
-        l->write(dst, &o, code);
+        for (int b = 0; b < supers; b++) {
+            const float *part = src + c + 256 * b, *imp = importance != NULL ? importance + c + 256 * b : NULL;
+            struct pare_enc_unit u = pare_enc_unit_of(part, imp, 256);
+
+            pare_enc_load(&u, x + 256 * b, w + 256 * b, part, imp, 256, 256, l->group);
+            k[b] = u.k;
+        }
+        pare_enc_spread(&j.at, x, w, supers * 256 / l->group, l->group);
+        pare_enc_k_min_fit(&j, supers, k, o, code);
+        for (int b = 0; b < supers; b++, dst += l->bytes) l->write(dst, &o[b], code + 256 * b);
     }
 }
 

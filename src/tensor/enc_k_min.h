@@ -6,14 +6,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tensor/enc_wide.h"
+
 struct pare_enc_k_min {
     uint16_t d_bits, dmin_bits; /* f16, ready to store */
     float    d, dmin;           /* in the scaled domain, both >= 0, for -x where turned */
     bool     turned;
     uint8_t  s[16], m[16];
 };
-/* x, w: 256 columns from pare_enc_load with exponent k. Writes the codes too, 0 .. 2^bits - 1. */
-void pare_enc_k_min_fit(const float *x, const float *w, int bits, int group, int s_max, int k, struct pare_enc_k_min *out,
-                        uint8_t *code);
+/* One super-block of 16 groups of 16, or one or two of 8 groups of 32, spread over j->at from pare_enc_load with exponents k; j->bits
+ * and j->s_hi are set. Writes the codes too, 0 .. 2^bits - 1, 256 a super-block. Overwrites j. */
+void pare_enc_k_min_fit(struct pare_enc_lines *j, int supers, const int *k, struct pare_enc_k_min *out, uint8_t *code);
 
 #endif

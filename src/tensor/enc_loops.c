@@ -76,11 +76,12 @@ static float line_error(const struct pare_enc_line *l, const float *x, const flo
     return pare_enc_tree(e);
 }
 
-const struct pare_enc_loops pare_enc_loops_plain = { probe, error_at, line_probe, line_error };
+const struct pare_enc_loops pare_enc_loops_plain = { probe, error_at, line_probe, line_error, &pare_enc_wide_plain };
 
 static _Thread_local const struct pare_enc_loops *now = &pare_enc_loops_plain;
 
 void pare_enc_use(const struct pare_enc_loops *loops) { now = loops != NULL ? loops : &pare_enc_loops_plain; }
+const struct pare_enc_wide *pare_enc_wide_now(void) { return now->wide; }
 
 struct pare_enc_fit pare_enc_probe(const struct pare_enc_book *b, const float *x, const float *w, int n, float scale)
 {

@@ -36,7 +36,7 @@ finish() { # ends the case that is open
     [ -z "$name" ] && return
     if [ -z "$why" ]; then
         passed=$((passed + 1))
-        echo "ok    $name"
+        echo "ok    $name ($(($(date +%s) - case_began)) s)"
     else
         failed=$((failed + 1))
         echo "FAIL  $name: $why"
@@ -46,7 +46,7 @@ finish() { # ends the case that is open
 }
 start() { # start NAME: ends the last case and opens one
     finish
-    name=$1 why=
+    name=$1 why= case_began=$(date +%s)
 }
 wrong() { [ -n "$why" ] || why=$*; }
 run() { # run STATUS COMMAND ARGUMENTS...: crashes and sanitizer reports fail whatever was expected
@@ -125,16 +125,16 @@ t0=$(now_ms)
 quick 0 --bpw 4 -o "$tmp/T.gguf" -t 2
 took=$(($(now_ms) - t0))
 cp "$out" "$tmp/T.json"
-for how in "-t 1" "-t 3" "--cpu-mask avx2" "--cpu-mask avx512"; do
+for how in "-t 1 --cpu-mask avx512" "-t 3 --cpu-mask avx2"; do
     start "the same file with $how"
     quick 0 --bpw 4 -o "$tmp/same.gguf" $how
     same "$tmp/same.gguf" "$tmp/T.gguf"
     rm -f "$tmp/same.gguf"
 done
 
-start "types of our own: the same file with one thread of a lower tier"
-run 0 "$pare" fit "$model" --text "$tmp/short.txt" --methods pq2,pq3,q4_k --bpw 3 --no-proof -q -o "$tmp/all.gguf"
-run 0 "$pare" fit "$model" --text "$tmp/short.txt" --methods pq2,pq3,q4_k --bpw 3 --no-proof -q -o "$tmp/same.gguf" -t 1 --cpu-mask avx2
+start "types of our own: the same plan and file with one thread of a lower tier"
+run 0 "$pare" fit "$model" --text "$tmp/short.txt" --methods pq3,q4_k --bpw 3.5 --no-proof -q -o "$tmp/all.gguf"
+run 0 "$pare" fit "$model" --text "$tmp/short.txt" --methods pq3,q4_k --bpw 3.5 --no-proof -q -o "$tmp/same.gguf" -t 1 --cpu-mask avx2
 same "$tmp/same.gguf" "$tmp/all.gguf"
 
 start "--plan-only prints a plan and writes nothing"

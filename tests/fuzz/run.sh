@@ -5,7 +5,7 @@ set -eu
 build=${1:-build}
 each=${SECONDS_EACH:-5}
 san="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
-make -j"$(nproc)" --no-print-directory BUILD="$build/fuzz" CC=clang OPT=-O1 SAN="$san" lib
+make -j"$(nproc)" --no-print-directory BUILD="$build/fuzz" CC=clang OPT=-O1 SAN="$san" KERNEL_SAN= lib
 libs=$(pkg-config --libs jansson libpcre2-8 libutf8proc libxxhash)
 mkdir -p "$build/fuzz/work"
 for src in tests/fuzz/fuzz_*.c; do

@@ -2,5 +2,7 @@
 #include "kernel/enc_tiers.h"
 #include "kernel/x86/v16_avx512.h"
 #include "kernel/x86/enc_loops_x86.h"
+#include "tensor/enc_wide_recipe.h"
 
-const struct pare_enc_loops pare_enc_loops_avx512 = { enc_probe, enc_error, enc_line_probe, enc_line_error };
+static const struct pare_enc_wide wide = ENC_WIDE_TABLE;
+const struct pare_enc_loops pare_enc_loops_avx512 = { enc_probe, enc_error, enc_line_probe, enc_line_error, &wide };

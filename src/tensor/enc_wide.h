@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/tensor/enc_wide.h: the searches of the encoders on sixteen groups side by side.
+ *
+ * Lane g of every vector is group g, so that no sum runs across lanes and all the arithmetic of a search (ranges, refits, choices)
+ * is done for sixteen groups at once. A group of one lane never sees the others: what comes out for it does not depend on its
+ * neighbours. Every tier does the same operations in the same order (enc_wide_recipe.h), without contraction: the same bytes. */
+#ifndef PARE_TENSOR_ENC_WIDE_H
+#define PARE_TENSOR_ENC_WIDE_H
+
+#include "tensor/enc_search.h"
+
+enum { PARE_ENC_WIDE = 16, PARE_ENC_DRAWS = 48 };
+
+/* Sixteen groups of n = 16 or 32 columns: column i of group g at [16 i + g]. A lane without a group has x = w = 0. */
+struct pare_enc_groups {
+    int   n;
+    float x[32 * PARE_ENC_WIDE], w[32 * PARE_ENC_WIDE];
+};
+/* Spreads `groups` groups of n columns each, one after the other in x and w, over the lanes. */
+void pare_enc_spread(struct pare_enc_groups *to, const float *x, const float *w, int groups, int n);
+
+/* Types without minima: value = scale * level. */
+struct pare_enc_scales {
+    const struct pare_enc_book *book;
+    float s_lo, s_hi;                                  /* of the whole-number scales */
+    float want[PARE_ENC_WIDE], curve[PARE_ENC_WIDE];   /* ideal scale and sum of w level^2 there */
+    struct pare_enc_groups at;
+};
+/* Types with minima: value = scale * code + base, code 0 .. 2^bits - 1. */
+struct pare_enc_lines {
+    int   bits;
+    float s_hi;                                        /* of the whole-number scales and minima; the lowest is 0 */
+    float scale[PARE_ENC_WIDE], base[PARE_ENC_WIDE];   /* ideal line, base not above 0 */
+    float slope[PARE_ENC_WIDE];                        /* how the best base falls as the scale grows */
+    float curve[PARE_ENC_WIDE], h1[PARE_ENC_WIDE];     /* second derivatives: of the scale with its base following; of the base */
+    float bound[PARE_ENC_WIDE];                        /* 1 where the base would have been above 0 */
+    struct pare_enc_groups at;
+};
+/* What a refit needs, at given codes, with r = x - value: sums of w r code, w r, w code^2, w code. */
+struct pare_enc_line_sums {
+    float gq[PARE_ENC_WIDE], g1[PARE_ENC_WIDE], hqq[PARE_ENC_WIDE], hq[PARE_ENC_WIDE];
+};
+
+struct pare_enc_wide {
+    /* Ideal scales of the groups. */
+    void (*scale_ideal)(struct pare_enc_scales *j);
+    /* cost[u], u < PARE_ENC_DRAWS: of rounding the ideal scales of lanes [lo, hi) to multiples of d[u]. */
+    void (*scale_costs)(const struct pare_enc_scales *j, int lo, int hi, const float *d, float *cost);
+    /* The whole number s within `reach` of near / d with the least error e. */
+    void (*scale_place)(const struct pare_enc_scales *j, int reach, const float *near, const float *d, float *s, float *e);
+    /* Sums of w r level (g) and w level^2 (h) at given scales. */
+    void (*scale_sums)(const struct pare_enc_scales *j, const float *scale, float *g, float *h);
+    /* Where each column falls, laid out as x: a code, or for a table an index of book->code. */
+    void (*scale_codes)(const struct pare_enc_scales *j, const float *scale, float *code);
+
+    void (*line_ideal)(struct pare_enc_lines *j);
+    void (*line_scale_costs)(const struct pare_enc_lines *j, int lo, int hi, const float *d, float *cost);
+    /* cost[v]: of rounding the bases to multiples of dmin[v], the scales being rounded to multiples of d. */
+    void (*line_base_costs)(const struct pare_enc_lines *j, int lo, int hi, float d, const float *dmin, float *cost);
+    /* Whole numbers s within `reach` of near, for each the minimum m its codes ask for and the two beside it: the least error e. */
+    void (*line_place)(const struct pare_enc_lines *j, int reach, const float *near, const float *d, const float *dmin, float *s,
+                       float *m, float *e);
+    void (*line_sums)(const struct pare_enc_lines *j, const float *scale, const float *base, struct pare_enc_line_sums *sums);
+    void (*line_codes)(const struct pare_enc_lines *j, const float *scale, const float *base, float *code);
+};
+extern const struct pare_enc_wide pare_enc_wide_plain;
+
+#endif

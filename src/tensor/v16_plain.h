@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/tensor/v16_plain.h: sixteen f32 lanes in the compiler's own vectors, for recipes that the kernel room repeats with
+ * kernel/x86/v16_*.h. Comparisons keep the order of operands: the first one wins when it compares.
+ * Vectors are passed between functions of one file only, so it does not matter how: compile with -Wno-psabi.
+ * lint: included in the middle */
+#include <stdint.h>
+#include <string.h>
+
+#define V16 static inline __attribute__((always_inline))
+typedef float   v16 __attribute__((vector_size(64)));
+typedef int32_t v16_mask __attribute__((vector_size(64)));
+
+V16 v16 v_set1(float x) { return (v16){ x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x }; }
+V16 v16 v_load(const float *p)
+{
+    v16 x;
+
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+V16 void v_store(float *p, v16 x) { memcpy(p, &x, sizeof x); }
+V16 v16  v_add(v16 x, v16 y) { return x + y; }
+V16 v16  v_sub(v16 x, v16 y) { return x - y; }
+V16 v16  v_mul(v16 x, v16 y) { return x * y; }
+V16 v16  v_div(v16 x, v16 y) { return x / y; }
+V16 v16  v_pick(v16_mask m, v16 yes, v16 no) { return (v16)((m & (v16_mask)yes) | (~m & (v16_mask)no)); }
+V16 v16  v_select_lt(v16 x, v16 y, v16 yes, v16 no) { return v_pick(x < y, yes, no); }
+V16 v16  v_max(v16 x, v16 y) { return v_pick(x > y, x, y); }
+V16 v16  v_min(v16 x, v16 y) { return v_pick(x < y, x, y); }
+V16 v16  v_abs(v16 x) { return (v16)((v16_mask)x & ((v16_mask){ 0 } + 0x7fffffff)); }
+V16 v16  v_gather(const float *t, v16 i) /* t[(int)i] */
+{
+    v16 y;
+
+    for (int k = 0; k < 16; k++) y[k] = t[(int)i[k]];
+    return y;
+}
