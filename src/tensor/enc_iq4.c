@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "tensor/enc_lanes.h"
-#include "tensor/enc_search.h"
+#include "tensor/enc_super.h"
 #include "tensor/encode.h"
 #include "tensor/iq_tables.h"
 
@@ -31,31 +31,26 @@ void pare_encode_iq4_nl(void *dst, const float *src, uint64_t cols, const float 
     }
 }
 
+static void write_xs(uint8_t *p, const struct pare_enc_super *o, const uint8_t *code)
+{
+    uint16_t high = 0;
+
+    memset(p + 4, 0, 4);
+    for (int g = 0; g < 8; g++) {
+        unsigned s = (unsigned)(o->s[g] + 32);
+
+        p[4 + g / 2] |= (uint8_t)((s & 15) << (4 * (g % 2)));
+        high = (uint16_t)(high | (s >> 4) << (2 * g));
+        pare_enc_put_nibbles(p + 8 + 16 * g, code + 32 * g, 16);
+    }
+    pare_enc_put16(p, o->d_bits);
+    pare_enc_put16(p + 2, high);
+}
+
 void pare_encode_iq4_xs(void *dst, const float *src, uint64_t cols, const float *importance)
 {
     struct pare_enc_book book;
-    uint8_t *p = dst, code[32];
-    float x[256], w[256];
 
     pare_enc_book_table(&book, pare_iq4_values, 16);
-    for (uint64_t c = 0; c < cols; c += 256, p += 136) {
-        const float *imp = importance != NULL ? importance + c : NULL;
-        struct pare_enc_unit u = pare_enc_unit_of(src + c, imp, 256);
-        struct pare_enc_super o;
-        uint16_t high = 0;
-
-        pare_enc_load(&u, x, w, src + c, imp, 256, 256, 32);
-        pare_enc_super_fit(&book, x, w, 32, -32, 31, u.k, &o);
-        memset(p + 4, 0, 4);
-        for (int g = 0; g < 8; g++) {
-            unsigned s = (unsigned)(o.s[g] + 32);
-
-            p[4 + g / 2] |= (uint8_t)((s & 15) << (4 * (g % 2)));
-            high = (uint16_t)(high | (s >> 4) << (2 * g));
-            pare_enc_codes(&book, x + 32 * g, 32, o.d * (float)o.s[g], code);
-            pare_enc_put_nibbles(p + 8 + 16 * g, code, 16);
-        }
-        pare_enc_put16(p, o.d_bits);
-        pare_enc_put16(p + 2, high);
-    }
+    pare_enc_super_rows(&(struct pare_enc_super_layout){ &book, 32, -32, 31, 136, write_xs }, dst, src, cols, importance);
 }

@@ -8,7 +8,7 @@
 
 #include "tensor/enc_k_min.h"
 #include "tensor/enc_lanes.h"
-#include "tensor/enc_search.h"
+#include "tensor/enc_super.h"
 #include "tensor/encode.h"
 
 static void write_q2(uint8_t *p, const struct pare_enc_k_min *o, const uint8_t *code)
@@ -64,13 +64,8 @@ static void encode(uint8_t *dst, const float *src, uint64_t cols, const float *i
     for (uint64_t c = 0; c < cols; c += step) {
         int supers = (int)((cols - c < step ? cols - c : step) / 256), k[2];
 
-        for (int b = 0; b < supers; b++) {
-            const float *part = src + c + 256 * b, *imp = importance != NULL ? importance + c + 256 * b : NULL;
-            struct pare_enc_unit u = pare_enc_unit_of(part, imp, 256);
-
-            pare_enc_load(&u, x + 256 * b, w + 256 * b, part, imp, 256, 256, l->group);
-            k[b] = u.k;
-        }
+        for (int b = 0; b < supers; b++)
+            k[b] = pare_enc_load_super(x + 256 * b, w + 256 * b, src, importance, c + 256 * (uint64_t)b, l->group);
         pare_enc_spread(&j.at, x, w, supers * 256 / l->group, l->group);
         pare_enc_k_min_fit(&j, supers, k, o, code);
         for (int b = 0; b < supers; b++, dst += l->bytes) l->write(dst, &o[b], code + 256 * b);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "tensor/enc_lanes.h"
-#include "tensor/enc_search.h"
+#include "tensor/enc_super.h"
 #include "tensor/encode.h"
 
 static void write_q3(uint8_t *p, const struct pare_enc_super *o, const uint8_t *code)
@@ -37,32 +37,21 @@ static void write_q6(uint8_t *p, const struct pare_enc_super *o, const uint8_t *
     pare_enc_put16(p + 208, o->d_bits);
 }
 
-static void encode(uint8_t *dst, const float *src, uint64_t cols, const float *importance, int bits, uint64_t bytes, int s_lo,
-                   int s_hi, void (*write)(uint8_t *, const struct pare_enc_super *, const uint8_t *))
+static void encode(uint8_t *dst, const float *src, uint64_t cols, const float *importance, int bits, struct pare_enc_super_layout l)
 {
     struct pare_enc_book book;
-    float x[256], w[256];
-    uint8_t code[256];
 
     pare_enc_book_affine(&book, bits);
-    for (uint64_t c = 0; c < cols; c += 256, dst += bytes) {
-        const float *imp = importance != NULL ? importance + c : NULL;
-        struct pare_enc_unit u = pare_enc_unit_of(src + c, imp, 256);
-        struct pare_enc_super o;
-
-        pare_enc_load(&u, x, w, src + c, imp, 256, 256, 16);
-        pare_enc_super_fit(&book, x, w, 16, s_lo, s_hi, u.k, &o);
-        for (int g = 0; g < 16; g++) pare_enc_codes(&book, x + 16 * g, 16, o.d * (float)o.s[g], code + 16 * g);
-        write(dst, &o, code);
-    }
+    l.book = &book;
+    pare_enc_super_rows(&l, dst, src, cols, importance);
 }
 
 void pare_encode_q3_k(void *dst, const float *src, uint64_t cols, const float *importance)
 {
-    encode(dst, src, cols, importance, 3, 110, -32, 31, write_q3);
+    encode(dst, src, cols, importance, 3, (struct pare_enc_super_layout){ NULL, 16, -32, 31, 110, write_q3 });
 }
 
 void pare_encode_q6_k(void *dst, const float *src, uint64_t cols, const float *importance)
 {
-    encode(dst, src, cols, importance, 6, 210, -128, 127, write_q6);
+    encode(dst, src, cols, importance, 6, (struct pare_enc_super_layout){ NULL, 16, -128, 127, 210, write_q6 });
 }

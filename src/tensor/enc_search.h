@@ -73,15 +73,6 @@ float pare_enc_f16(float scaled, int k, uint16_t *bits);
 /* The f16 scale of least error of a block of 32 columns with nothing else to share. */
 float pare_enc_block_scale(const struct pare_enc_book *b, const float *x, const float *w, int k, uint16_t *bits);
 
-/* Super-blocks of 256 without minima: value = d * s * level, s a whole number in [s_lo, s_hi], `group` (16, 32) columns each. */
-struct pare_enc_super {
-    uint16_t d_bits;           /* f16 */
-    float    d;                /* the same in the scaled domain */
-    int8_t   s[16];
-};
-void pare_enc_super_fit(const struct pare_enc_book *b, const float *x, const float *w, int group, int s_lo, int s_hi, int k,
-                        struct pare_enc_super *out);
-
 /* Candidates for d: u is 0 .. PARE_ENC_TRIES - 1; `extreme` is the ideal scale of largest magnitude. */
 enum { PARE_ENC_TRIES = 40 };
 float pare_enc_try_d(float extreme, int u, int s_lo, int s_hi, int k, uint16_t *bits);

@@ -4,14 +4,17 @@
  * 1. Each group's ideal scale, unrestricted, with the curvature of its error there.
  * 2. Many candidates for d, judged by what rounding every ideal scale to a multiple of d would cost.
  * 3. The best few judged exactly: every group tries the whole numbers near its ideal scale, with codes made anew each time.
- * 4. d refitted to the codes in closed form, rounded to f16, and step 3 again close by, as long as the error falls. */
+ * 4. d refitted to the codes in closed form, rounded to f16, and step 3 again close by, as long as the error falls.
+ *
+ * As many super-blocks at once as fill sixteen lanes: one of 16 groups, two of 8. None sees the other. */
 #include <math.h>
 #include <string.h>
 
 #include "tensor/enc_lanes.h"
-#include "tensor/enc_search.h"
+#include "tensor/enc_loops.h"
+#include "tensor/enc_super.h"
 
-enum { ROUNDS = 4 };
+enum { ROUNDS = 4, LANES = PARE_ENC_WIDE };
 
 float pare_enc_try_d(float extreme, int u, int s_lo, int s_hi, int k, uint16_t *bits)
 {
@@ -33,98 +36,169 @@ float pare_enc_round_cost(float want, float curve, float d, int s_lo, int s_hi)
 }
 
 struct job {
-    const struct pare_enc_book *b;
-    const float *x, *w;
-    int group, n_group, s_lo, s_hi, k;
-    float want[16], curve[16];
+    struct pare_enc_scales *j;
+    const struct pare_enc_wide *wide;
+    int supers, n_group; /* super-blocks side by side, groups of each */
+    const int *k;
 };
 
-/* Fills o->s for o->d by exact trial near want; returns the error of the super-block. */
-static float place(const struct job *j, const float *want, int reach, struct pare_enc_super *o)
-{
-    float total = 0.0f, e;
+static bool here(const struct job *q, int lane) { return lane / q->n_group < q->supers; }
 
-    for (int g = 0; g < j->n_group; g++) {
-        o->s[g] = (int8_t)pare_enc_best_sub(j->b, j->x + g * j->group, j->w + g * j->group, j->group, o->d, want[g], j->s_lo,
-                                            j->s_hi, reach, &e);
-        total += e;
+/* Fills o->s for o->d by exact trial near `near`, one ideal scale a lane; e: the errors of the super-blocks. */
+static void place(const struct job *q, const float *near, int reach, struct pare_enc_super *o, float *e)
+{
+    float d[LANES], s[LANES], error[LANES];
+
+    for (int g = 0; g < LANES; g++) d[g] = here(q, g) ? o[g / q->n_group].d : 0.0f;
+    q->wide->scale_place(q->j, reach, near, d, s, error);
+    for (int b = 0; b < q->supers; b++) {
+        e[b] = 0.0f;
+        for (int g = 0; g < q->n_group; g++) {
+            o[b].s[g] = (int8_t)s[b * q->n_group + g];
+            e[b] += error[b * q->n_group + g];
+        }
     }
-    return total;
 }
 
-/* The closed-form d for the codes of o, rounded to f16; false when that is no other d. */
-static bool refit(const struct job *j, const struct pare_enc_super *o, struct pare_enc_super *next)
+/* The scale of every lane. */
+static void scales(const struct job *q, const struct pare_enc_super *o, float *scale)
+{
+    for (int g = 0; g < LANES; g++) scale[g] = here(q, g) ? o[g / q->n_group].d * (float)o[g / q->n_group].s[g % q->n_group] : 0.0f;
+}
+
+/* The closed-form d of one super-block for the codes of o, rounded to f16; false when that is no other d. */
+static bool refit_one(const struct job *q, int b, const float *g_of, const float *h_of, const struct pare_enc_super *o,
+                      struct pare_enc_super *next)
 {
     float g_sum = 0.0f, h_sum = 0.0f;
 
-    for (int g = 0; g < j->n_group; g++) {
+    *next = *o;
+    for (int g = 0; g < q->n_group; g++) {
         float s = o->s[g];
-        struct pare_enc_fit f = pare_enc_probe(j->b, j->x + g * j->group, j->w + g * j->group, j->group, o->d * s);
 
-        g_sum += s * f.g;
-        h_sum += s * s * f.h;
+        g_sum += s * g_of[b * q->n_group + g];
+        h_sum += s * s * h_of[b * q->n_group + g];
     }
     if (!(h_sum > 0.0f)) return false;
-    next->d = pare_enc_f16(o->d + g_sum / h_sum, j->k, &next->d_bits);
+    next->d = pare_enc_f16(o->d + g_sum / h_sum, q->k[b], &next->d_bits);
     return next->d != o->d;
 }
 
-/* The candidates of least rounding cost, best first; returns how many differ. */
-static int shortlist(const struct job *j, float extreme, struct pare_enc_super *list)
+/* The candidates of least rounding cost, best first; returns how many differ: none where all weights are 0. */
+static int shortlist(const struct job *q, int b, struct pare_enc_super *list)
 {
-    float cost[PARE_ENC_KEEP];
-    int n = 0;
+    int lo = b * q->n_group, hi = lo + q->n_group, n = 0;
+    float cost[PARE_ENC_KEEP], d[PARE_ENC_DRAWS] = { 0 }, sum[PARE_ENC_DRAWS], extreme = 0.0f;
+    uint16_t bits[PARE_ENC_TRIES];
 
+    for (int g = lo; g < hi; g++)
+        if (fabsf(q->j->want[g]) > fabsf(extreme)) extreme = q->j->want[g];
+    if (extreme == 0.0f) return 0;
+    for (int u = 0; u < PARE_ENC_TRIES; u++)
+        d[u] = pare_enc_try_d(extreme, u, (int)q->j->s_lo, (int)q->j->s_hi, q->k[b], &bits[u]);
+    q->wide->scale_costs(q->j, lo, hi, d, sum);
     for (int u = 0; u < PARE_ENC_TRIES; u++) {
-        struct pare_enc_super c = { .d = 0.0f };
-        float sum = 0.0f;
         int at;
         bool seen = false;
 
-        c.d = pare_enc_try_d(extreme, u, j->s_lo, j->s_hi, j->k, &c.d_bits);
-        for (int g = 0; g < j->n_group; g++) sum += pare_enc_round_cost(j->want[g], j->curve[g], c.d, j->s_lo, j->s_hi);
-        for (int i = 0; i < n; i++) seen = seen || list[i].d_bits == c.d_bits;
-        if (seen || (n == j->b->keep && !(sum < cost[n - 1]))) continue;
-        n += n < j->b->keep;
-        for (at = n - 1; at > 0 && sum < cost[at - 1]; at--) {
+        if (n == q->j->book->keep && !(sum[u] < cost[n - 1])) continue;
+        for (int i = 0; i < n; i++) seen = seen || list[i].d_bits == bits[u];
+        if (seen) continue;
+        n += n < q->j->book->keep;
+        for (at = n - 1; at > 0 && sum[u] < cost[at - 1]; at--) {
             cost[at] = cost[at - 1];
             list[at] = list[at - 1];
         }
-        cost[at] = sum;
-        list[at] = c;
+        cost[at] = sum[u];
+        list[at] = (struct pare_enc_super){ .d_bits = bits[u], .d = d[u] };
     }
     return n;
 }
 
-void pare_enc_super_fit(const struct pare_enc_book *b, const float *x, const float *w, int group, int s_lo, int s_hi, int k,
-                        struct pare_enc_super *out)
+/* Improves d of each super-block in turn with its codes, until that gains nothing. */
+static void descend(const struct job *q, struct pare_enc_super *out, float *best)
 {
-    struct job j = { .b = b, .x = x, .w = w, .group = group, .n_group = 256 / group, .s_lo = s_lo, .s_hi = s_hi, .k = k };
-    struct pare_enc_super list[PARE_ENC_KEEP];
-    float extreme = 0.0f, best = INFINITY;
-    int n;
+    bool active[2] = { true, true };
 
-    memset(out, 0, sizeof *out);
-    for (int g = 0; g < j.n_group; g++) {
-        j.want[g] = pare_enc_ideal(b, x + g * group, w + g * group, group, &j.curve[g]);
-        if (fabsf(j.want[g]) > fabsf(extreme)) extreme = j.want[g];
-    }
-    if (extreme == 0.0f) return;
-    n = shortlist(&j, extreme, list);
-    for (int i = 0; i < n; i++) {
-        float e = place(&j, j.want, b->reach, &list[i]);
-
-        if (e < best) best = e, *out = list[i];
-    }
     for (int round = 0; round < ROUNDS; round++) {
-        struct pare_enc_super next = *out;
-        float near[16], e;
+        struct pare_enc_super next[2];
+        float e[2], at[LANES], g_of[LANES], h_of[LANES];
+        bool some = false;
 
-        if (!refit(&j, out, &next)) break;
-        for (int g = 0; g < j.n_group; g++) near[g] = next.d * (float)out->s[g];
-        e = place(&j, near, b->reach - 2, &next);
-        if (!(e < best)) break;
-        best = e;
-        *out = next;
+        scales(q, out, at);
+        q->wide->scale_sums(q->j, at, g_of, h_of);
+        for (int b = 0; b < q->supers; b++) {
+            active[b] = refit_one(q, b, g_of, h_of, &out[b], &next[b]) && active[b];
+            some = some || active[b];
+        }
+        if (!some) break;
+        for (int g = 0; g < LANES; g++) at[g] = here(q, g) ? next[g / q->n_group].d * (float)out[g / q->n_group].s[g % q->n_group] : 0.0f;
+        place(q, at, q->j->book->reach - 2, next, e);
+        for (int b = 0; b < q->supers; b++) {
+            active[b] = active[b] && e[b] < best[b];
+            if (active[b]) best[b] = e[b], out[b] = next[b];
+        }
+    }
+}
+
+static void write_codes(const struct job *q, const struct pare_enc_super *out, uint8_t *code)
+{
+    const struct pare_enc_book *book = q->j->book;
+    float scale[LANES], at[32 * LANES];
+    int n = q->j->at.n;
+
+    scales(q, out, scale);
+    q->wide->scale_codes(q->j, scale, at);
+    for (int g = 0; g < q->supers * q->n_group; g++)
+        for (int i = 0; i < n; i++) code[g * n + i] = book->table ? book->code[(int)at[LANES * i + g]] : (uint8_t)(int)at[LANES * i + g];
+}
+
+void pare_enc_super_fit(struct pare_enc_scales *j, int supers, const int *k, struct pare_enc_super *out, uint8_t *code)
+{
+    struct job q = { .j = j, .wide = pare_enc_wide_now(), .supers = supers, .n_group = 256 / j->at.n, .k = k };
+    struct pare_enc_super list[2][PARE_ENC_KEEP], c[2];
+    float best[2] = { INFINITY, INFINITY }, e[2];
+    int n[2];
+
+    q.wide->scale_ideal(j);
+    for (int b = 0; b < supers; b++) {
+        memset(&out[b], 0, sizeof out[b]);
+        n[b] = shortlist(&q, b, list[b]);
+        if (n[b] == 0) list[b][n[b]++] = out[b];
+    }
+    for (int i = 0; i < j->book->keep && (i < n[0] || (supers > 1 && i < n[1])); i++) {
+        for (int b = 0; b < supers; b++) c[b] = list[b][i < n[b] ? i : n[b] - 1];
+        place(&q, j->want, j->book->reach, c, e);
+        for (int b = 0; b < supers; b++)
+            if (e[b] < best[b]) best[b] = e[b], out[b] = c[b];
+    }
+    descend(&q, out, best);
+    write_codes(&q, out, code);
+}
+
+int pare_enc_load_super(float *x, float *w, const float *src, const float *importance, uint64_t at, int group)
+{
+    const float *imp = importance != NULL ? importance + at : NULL;
+    struct pare_enc_unit u = pare_enc_unit_of(src + at, imp, 256);
+
+    pare_enc_load(&u, x, w, src + at, imp, 256, 256, group);
+    return u.k;
+}
+
+void pare_enc_super_rows(const struct pare_enc_super_layout *l, uint8_t *dst, const float *src, uint64_t cols, const float *importance)
+{
+    struct pare_enc_scales j = { .book = l->book, .s_lo = (float)l->s_lo, .s_hi = (float)l->s_hi };
+    struct pare_enc_super o[2];
+    uint64_t step = (uint64_t)(PARE_ENC_WIDE * l->group);
+    float x[512], w[512];
+    uint8_t code[512];
+
+    for (uint64_t c = 0; c < cols; c += step) {
+        int supers = (int)((cols - c < step ? cols - c : step) / 256), k[2];
+
+        for (int b = 0; b < supers; b++) k[b] = pare_enc_load_super(x + 256 * b, w + 256 * b, src, importance, c + 256 * (uint64_t)b, l->group);
+        pare_enc_spread(&j.at, x, w, supers * 256 / l->group, l->group);
+        pare_enc_super_fit(&j, supers, k, o, code);
+        for (int b = 0; b < supers; b++, dst += l->bytes) l->write(dst, &o[b], code + 256 * b);
     }
 }
