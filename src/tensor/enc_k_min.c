@@ -34,7 +34,7 @@ static void spread(const struct job *q, const struct pare_enc_k_min *o, float *d
 }
 
 /* Fills s and m of every o for its d and dmin by exact trial near `near` (NULL: near the ideal scales); e: the errors. */
-static void place(const struct job *q, int reach, const struct pare_enc_k_min *near, struct pare_enc_k_min *o, float *e)
+static void place(const struct job *q, int reach, int reach_m, const struct pare_enc_k_min *near, struct pare_enc_k_min *o, float *e)
 {
     float d[LANES], dmin[LANES], at[LANES], s[LANES], m[LANES], error[LANES];
 
@@ -43,7 +43,7 @@ static void place(const struct job *q, int reach, const struct pare_enc_k_min *n
         if (near != NULL) at[g] = g / q->n_group < q->supers ? near[g / q->n_group].s[g % q->n_group] : 0.0f;
         else at[g] = pare_enc_within(d[g] != 0.0f ? q->j->scale[g] / d[g] : 0.0f, 0.0f, q->j->s_hi);
     }
-    q->wide->line_place(q->j, reach, at, d, dmin, s, m, error);
+    q->wide->line_place(q->j, reach, reach_m, at, d, dmin, s, m, error);
     for (int b = 0; b < q->supers; b++) {
         e[b] = 0.0f;
         for (int g = 0; g < q->n_group; g++) {
@@ -182,7 +182,7 @@ static void descend(const struct job *q, struct pare_enc_k_min *out, float *best
             some = some || active[b];
         }
         if (!some) break;
-        place(q, round == 0 ? 2 : 1, out, next, e);
+        place(q, round == 0 ? 2 : 1, 1, out, next, e);
         for (int b = 0; b < q->supers; b++) {
             active[b] = active[b] && e[b] < best[b];
             if (active[b]) best[b] = e[b], out[b] = next[b];
@@ -203,7 +203,7 @@ static void fit_one_way(const struct job *q, struct pare_enc_k_min *out, float *
     }
     for (int i = 0; i < q->keep; i++) {
         for (int b = 0; b < q->supers; b++) c[b] = list[b][i < n[b] ? i : n[b] - 1];
-        place(q, q->reach, NULL, c, e);
+        place(q, q->reach, 0, NULL, c, e);
         for (int b = 0; b < q->supers; b++)
             if (e[b] < best[b]) best[b] = e[b], out[b] = c[b];
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * src/tensor/enc_search.c: books of levels, and the search for the scale of least error. */
 #include <math.h>
+#include <string.h>
 
 #include "tensor/dtype.h"
 #include "tensor/enc_lanes.h"
@@ -160,12 +161,42 @@ int pare_enc_best_sub(const struct pare_enc_book *b, const float *x, const float
 /* The power of two that brings the largest |p[i]| into [0.5, 1); 0 when all are 0. */
 static int exponent_of(const float *p, uint64_t n)
 {
-    float top = 0.0f;
+    int32_t most = 0; /* magnitudes are in the order of their bit patterns, and whole numbers compare in vectors */
+    float top;
     int k = 0;
 
-    for (uint64_t i = 0; i < n; i++) top = fabsf(p[i]) > top ? fabsf(p[i]) : top;
+    for (uint64_t i = 0; i + 16 <= n; i += 16) {
+        int32_t bits[16];
+
+        memcpy(bits, p + i, sizeof bits);
+        for (int j = 0; j < 16; j++) {
+            int32_t b = bits[j] & 0x7fffffff;
+
+            most = b > most ? b : most;
+        }
+    }
+    for (uint64_t i = n - n % 16; i < n; i++) {
+        int32_t b;
+
+        memcpy(&b, p + i, sizeof b);
+        b &= 0x7fffffff;
+        most = b > most ? b : most;
+    }
+    memcpy(&top, &most, sizeof top);
     (void)frexpf(top, &k);
     return k;
+}
+
+/* x * 2^k as ldexpf, without the call: two factors, as 2^k alone may not be finite. k is within +-300. */
+static float scaled_by(float x, int k)
+{
+    int half = k / 2, rest = k - half;
+    uint32_t a = (uint32_t)(half + 127) << 23, b = (uint32_t)(rest + 127) << 23;
+    float fa, fb;
+
+    memcpy(&fa, &a, sizeof fa);
+    memcpy(&fb, &b, sizeof fb);
+    return x * fa * fb;
 }
 
 struct pare_enc_unit pare_enc_unit_of(const float *src, const float *importance, uint64_t n)
@@ -199,11 +230,11 @@ void pare_enc_load(const struct pare_enc_unit *u, float *x, float *w, const floa
 
 float pare_enc_f16(float scaled, int k, uint16_t *bits)
 {
-    float real = ldexpf(scaled, k);
+    float real = scaled_by(scaled, k);
 
     real = real > 65504.0f ? 65504.0f : real < -65504.0f ? -65504.0f : real;
     *bits = pare_f32_to_f16(real);
-    return ldexpf(pare_f16_to_f32(*bits), -k);
+    return scaled_by(pare_f16_to_f32(*bits), -k);
 }
 
 float pare_enc_block_scale(const struct pare_enc_book *b, const float *x, const float *w, int k, uint16_t *bits)

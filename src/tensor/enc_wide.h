@@ -14,7 +14,8 @@ enum { PARE_ENC_WIDE = 16, PARE_ENC_DRAWS = 48 };
 /* Sixteen groups of n = 16 or 32 columns: column i of group g at [16 i + g]. A lane without a group has x = w = 0. */
 struct pare_enc_groups {
     int   n;
-    float x[32 * PARE_ENC_WIDE], w[32 * PARE_ENC_WIDE];
+    _Alignas(64) float x[32 * PARE_ENC_WIDE]; /* a vector that lies across two cache lines loads at half the rate */
+    _Alignas(64) float w[32 * PARE_ENC_WIDE];
 };
 /* Spreads `groups` groups of n columns each, one after the other in x and w, over the lanes. */
 void pare_enc_spread(struct pare_enc_groups *to, const float *x, const float *w, int groups, int n);
@@ -57,8 +58,8 @@ struct pare_enc_wide {
     void (*line_scale_costs)(const struct pare_enc_lines *j, int lo, int hi, const float *d, float *cost);
     /* cost[v]: of rounding the bases to multiples of dmin[v], the scales being rounded to multiples of d. */
     void (*line_base_costs)(const struct pare_enc_lines *j, int lo, int hi, float d, const float *dmin, float *cost);
-    /* Whole numbers s within `reach` of near, for each the minimum m its codes ask for and the two beside it: the least error e. */
-    void (*line_place)(const struct pare_enc_lines *j, int reach, const float *near, const float *d, const float *dmin, float *s,
+    /* Whole numbers s within `reach` of near, for each the minima m within reach_m of what its codes ask for: the least error e. */
+    void (*line_place)(const struct pare_enc_lines *j, int reach, int reach_m, const float *near, const float *d, const float *dmin, float *s,
                        float *m, float *e);
     void (*line_sums)(const struct pare_enc_lines *j, const float *scale, const float *base, struct pare_enc_line_sums *sums);
     void (*line_codes)(const struct pare_enc_lines *j, const float *scale, const float *base, float *code);

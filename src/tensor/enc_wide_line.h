@@ -3,8 +3,10 @@
  * lint: included in the middle */
 #include <math.h>
 
+V16 v16 line_top(const struct pare_enc_lines *j) { return v_set1((float)((1 << j->bits) - 1)); }
+
 struct line_fit {
-    v16 e, gq, g1, hqq, hq;
+    v16 gq, g1, hqq, hq;
 };
 
 /* Code of a column, from its distance to the base. */
@@ -13,13 +15,12 @@ V16 v16 line_code(v16 above, v16 inv, v16 top) { return wide_within(v_mul(above,
 static struct line_fit line_probe(const struct pare_enc_lines *j, v16 scale, v16 base, v16 top)
 {
     v16 zero = v_set1(0.0f), inv = wide_inverse(scale);
-    struct line_fit f = { zero, zero, zero, zero, zero };
+    struct line_fit f = { zero, zero, zero, zero };
 
     for (int i = 0; i < j->at.n; i++) {
         v16 above = v_sub(v_load(j->at.x + 16 * i), base), w = v_load(j->at.w + 16 * i), q = line_code(above, inv, top);
         v16 r = v_sub(above, v_mul(scale, q)), wr = v_mul(w, r), wq = v_mul(w, q);
 
-        f.e = v_add(f.e, v_mul(wr, r));
         f.gq = v_add(f.gq, v_mul(wr, q));
         f.g1 = v_add(f.g1, wr);
         f.hqq = v_add(f.hqq, v_mul(wq, q));
@@ -40,32 +41,55 @@ static v16 line_error(const struct pare_enc_lines *j, v16 scale, v16 base, v16 t
     return e;
 }
 
-struct line_best {
-    v16 error, scale, base, hqq, hq, bound;
+/* Sum of w r, r = x - value: how far the base could move with these codes. */
+static v16 line_pull(const struct pare_enc_lines *j, v16 scale, v16 base, v16 top)
+{
+    v16 g1 = v_set1(0.0f), inv = wide_inverse(scale);
+
+    for (int i = 0; i < j->at.n; i++) {
+        v16 above = v_sub(v_load(j->at.x + 16 * i), base), r = v_sub(above, v_mul(scale, line_code(above, inv, top)));
+
+        g1 = v_add(g1, v_mul(v_load(j->at.w + 16 * i), r));
+    }
+    return g1;
+}
+
+/* The search for the ideal line. With x measured from its weighted mean the best line through given codes needs three sums only:
+ * `gain` is what it takes off the sum of w x^2 about the mean. */
+struct line_search {
+    const struct pare_enc_lines *j;
+    v16 h1, over_h1, mean, below, top;   /* below: what holding the base at 0 costs before any code: h1 mean^2 */
+    v16 gain, scale, base, hqq, hq, bound; /* the best so far */
+    _Alignas(64) float wx[32 * 16];      /* w (x - mean) */
 };
 
-/* Codes on a line, both of its numbers refitted to them in closed form; kept where the error is the least so far. */
-static void line_consider(const struct pare_enc_lines *j, v16 scale, v16 base, v16 h1, v16 top, struct line_best *best)
+/* Codes on a line, both of its numbers refitted to them in closed form; kept where the gain is the largest so far. */
+static void line_consider(struct line_search *f, v16 scale, v16 base)
 {
-    struct line_fit f = line_probe(j, scale, base, top);
-    v16 zero = v_set1(0.0f), two = v_set1(2.0f), both = v_mul(f.hqq, h1), det = v_sub(both, v_mul(f.hq, f.hq));
-    v16 least = v_mul(v_set1(1e-6f), both), inv = v_select_lt(least, det, v_div(v_set1(1.0f), det), zero);
-    v16 ds = v_mul(v_sub(v_mul(f.gq, h1), v_mul(f.g1, f.hq)), inv), db = v_mul(v_sub(v_mul(f.g1, f.hqq), v_mul(f.gq, f.hq)), inv);
-    v16 over, e;
+    v16 zero = v_set1(0.0f), inv = wide_inverse(scale), wxq = zero, hqq = zero, hq = zero, free_hqq, s, b, gain, over, held;
 
-    db = v_select_lt(least, det, db, v_mul(f.g1, wide_over(h1))); /* all codes alike: the base alone */
-    over = v_add(base, db);
-    ds = v_select_lt(zero, over, v_mul(v_add(f.gq, v_mul(base, f.hq)), wide_over(f.hqq)), ds); /* held at 0 */
-    db = v_select_lt(zero, over, v_sub(zero, base), db);
-    /* e + quadratic form of the step (r becomes r - ds code - db) */
-    e = v_sub(f.e, v_mul(two, v_add(v_mul(ds, f.gq), v_mul(db, f.g1))));
-    e = v_add(e, v_add(v_mul(v_mul(ds, ds), f.hqq), v_add(v_mul(v_mul(two, v_mul(ds, db)), f.hq), v_mul(v_mul(db, db), h1))));
-    best->scale = v_select_lt(e, best->error, v_add(scale, ds), best->scale);
-    best->base = v_select_lt(e, best->error, v_add(base, db), best->base);
-    best->hqq = v_select_lt(e, best->error, f.hqq, best->hqq);
-    best->hq = v_select_lt(e, best->error, f.hq, best->hq);
-    best->bound = v_select_lt(e, best->error, v_select_lt(zero, over, v_set1(1.0f), zero), best->bound);
-    best->error = v_select_lt(e, best->error, e, best->error);
+    for (int i = 0; i < f->j->at.n; i++) {
+        v16 q = line_code(v_sub(v_load(f->j->at.x + 16 * i), base), inv, f->top), wq = v_mul(v_load(f->j->at.w + 16 * i), q);
+
+        wxq = v_add(wxq, v_mul(v_load(f->wx + 16 * i), q));
+        hqq = v_add(hqq, v_mul(wq, q));
+        hq = v_add(hq, wq);
+    }
+    free_hqq = v_sub(hqq, v_mul(hq, v_mul(hq, f->over_h1)));
+    s = v_select_lt(v_mul(v_set1(1e-6f), hqq), free_hqq, v_mul(wxq, wide_over(free_hqq)), zero); /* all codes alike: the base alone */
+    b = v_sub(f->mean, v_mul(s, v_mul(hq, f->over_h1)));
+    gain = v_mul(s, wxq);
+    over = b;
+    held = v_add(wxq, v_mul(f->mean, hq)); /* sum of w x code */
+    s = v_select_lt(zero, over, v_mul(held, wide_over(hqq)), s);
+    b = v_select_lt(zero, over, zero, b);
+    gain = v_select_lt(zero, over, v_sub(v_mul(s, held), f->below), gain);
+    f->scale = v_select_lt(f->gain, gain, s, f->scale);
+    f->base = v_select_lt(f->gain, gain, b, f->base);
+    f->hqq = v_select_lt(f->gain, gain, hqq, f->hqq);
+    f->hq = v_select_lt(f->gain, gain, hq, f->hq);
+    f->bound = v_select_lt(f->gain, gain, v_select_lt(zero, over, v_set1(1.0f), zero), f->bound);
+    f->gain = v_select_lt(f->gain, gain, gain, f->gain);
 }
 
 /* Fractions of the range cut off (or, negative, added) at either end, per count of bits: few levels clip much, many levels try
@@ -98,40 +122,57 @@ static struct line_range line_range_of(const struct pare_enc_lines *j, v16 least
     return r;
 }
 
-static void line_search(const struct pare_enc_lines *j, struct line_range r, v16 h1, v16 top, struct line_best *best)
+static void line_try_range(struct line_search *f, struct line_range r)
 {
-    v16 zero = v_set1(0.0f), lo = v_min(r.lo, zero), span = v_sub(r.hi, lo), over_top = v_div(v_set1(1.0f), top);
+    v16 zero = v_set1(0.0f), lo = v_min(r.lo, zero), span = v_sub(r.hi, lo), over_top = v_div(v_set1(1.0f), f->top);
+    int n = line_ends[f->j->bits].n;
 
-    for (int a = 0; a < line_ends[j->bits].n; a++)
-        for (int c = 0; c < line_ends[j->bits].n; c++) {
-            v16 l = v_min(v_add(lo, v_mul(v_set1(line_ends[j->bits].cut[a]), span)), zero);
-            v16 h = v_sub(r.hi, v_mul(v_set1(line_ends[j->bits].cut[c]), span));
+    for (int a = 0; a < n; a++)
+        for (int c = 0; c < n; c++) {
+            v16 l = v_min(v_add(lo, v_mul(v_set1(line_ends[f->j->bits].cut[a]), span)), zero);
+            v16 h = v_sub(r.hi, v_mul(v_set1(line_ends[f->j->bits].cut[c]), span));
 
-            line_consider(j, v_mul(v_sub(h, l), over_top), l, h1, top, best);
+            line_consider(f, v_mul(v_sub(h, l), over_top), l);
         }
 }
 
-V16 v16 line_top(const struct pare_enc_lines *j) { return v_set1((float)((1 << j->bits) - 1)); }
+static void line_start(struct line_search *f, const struct pare_enc_lines *j)
+{
+    v16 zero = v_set1(0.0f), sum = zero;
+
+    f->j = j;
+    f->top = line_top(j);
+    f->h1 = wide_sum(j->at.w, j->at.n);
+    f->over_h1 = wide_over(f->h1);
+    for (int i = 0; i < j->at.n; i++) sum = v_add(sum, v_mul(v_load(j->at.w + 16 * i), v_load(j->at.x + 16 * i)));
+    f->mean = v_mul(sum, f->over_h1);
+    f->below = v_mul(f->h1, v_mul(f->mean, f->mean));
+    for (int i = 0; i < j->at.n; i++)
+        v_store(f->wx + 16 * i, v_mul(v_load(j->at.w + 16 * i), v_sub(v_load(j->at.x + 16 * i), f->mean)));
+    f->gain = v_set1(-INFINITY);
+    f->scale = f->base = f->hqq = f->hq = f->bound = zero;
+}
 
 static void line_ideal(struct pare_enc_lines *j)
 {
-    v16 zero = v_set1(0.0f), one = v_set1(1.0f), h1 = wide_sum(j->at.w, j->at.n), top = line_top(j), other, slope;
+    struct line_search f;
+    v16 zero = v_set1(0.0f), one = v_set1(1.0f), other, slope;
     struct line_range whole = line_range_of(j, zero), heavy;
-    struct line_best best = { v_set1(INFINITY), zero, zero, zero, zero, zero };
 
-    line_search(j, whole, h1, top, &best);
+    line_start(&f, j);
+    line_try_range(&f, whole);
     /* Columns of little importance may fall outside altogether. */
-    heavy = line_range_of(j, v_mul(v_set1(0.1f), v_div(h1, v_set1((float)j->at.n))));
+    heavy = line_range_of(j, v_mul(v_set1(0.1f), v_div(f.h1, v_set1((float)j->at.n))));
     other = v_select_lt(whole.lo, heavy.lo, one, v_select_lt(heavy.hi, whole.hi, one, zero));
-    if (wide_any(other)) line_search(j, heavy, h1, top, &best);
-    for (int i = 0; i < 3; i++) line_consider(j, best.scale, best.base, h1, top, &best); /* new codes on the refitted line */
-    slope = v_mul(best.hq, wide_over(h1));
-    v_store(j->scale, best.scale);
-    v_store(j->base, best.base);
+    if (wide_any(other)) line_try_range(&f, heavy);
+    for (int i = 0; i < 3; i++) line_consider(&f, f.scale, f.base); /* new codes on the refitted line */
+    slope = v_mul(f.hq, f.over_h1);
+    v_store(j->scale, f.scale);
+    v_store(j->base, f.base);
     v_store(j->slope, slope);
-    v_store(j->curve, v_sub(best.hqq, v_mul(best.hq, slope)));
-    v_store(j->h1, h1);
-    v_store(j->bound, best.bound);
+    v_store(j->curve, v_sub(f.hqq, v_mul(f.hq, slope)));
+    v_store(j->h1, f.h1);
+    v_store(j->bound, f.bound);
 }
 
 static void line_scale_costs(const struct pare_enc_lines *j, int lo, int hi, const float *d, float *cost)
@@ -172,7 +213,7 @@ static void line_base_costs(const struct pare_enc_lines *j, int lo, int hi, floa
     }
 }
 
-static void line_place(const struct pare_enc_lines *j, int reach, const float *near, const float *dp, const float *dminp, float *sp,
+static void line_place(const struct pare_enc_lines *j, int reach, int reach_m, const float *near, const float *dp, const float *dminp, float *sp,
                        float *mp, float *ep)
 {
     v16 zero = v_set1(0.0f), d = v_load(dp), dmin = v_load(dminp), inv_min = wide_over(dmin), centre = v_load(near), top = line_top(j);
@@ -184,9 +225,9 @@ static void line_place(const struct pare_enc_lines *j, int reach, const float *n
         v16 s = v_min(v_max(v_add(centre, v_set1((float)i)), zero), s_hi), scale = v_mul(d, s);
         v16 want = line_base_for(base, slope, ideal, scale), m;
 
-        want = v_add(want, v_mul(line_probe(j, scale, want, top).g1, over_h1));
+        want = v_add(want, v_mul(line_pull(j, scale, want, top), over_h1));
         m = wide_within(v_mul(v_sub(zero, want), inv_min), zero, m_hi);
-        for (int k = -1; k <= 1; k++) {
+        for (int k = -reach_m; k <= reach_m; k++) {
             v16 t = v_min(v_max(v_add(m, v_set1((float)k)), zero), m_hi), e;
 
             e = line_error(j, scale, v_sub(zero, v_mul(dmin, t)), top);
