@@ -39,6 +39,20 @@ void pare_enc_book_affine(struct pare_enc_book *b, int bits)
     set_range(b, bits);
 }
 
+static void set_steps(struct pare_enc_book *b)
+{
+    b->stepped = true;
+    for (int cell = 0; cell < 32; cell++) {
+        int first = 16 * cell, last = first + 15, at = first;
+
+        while (at <= last && b->near[at] == b->near[first]) at++;
+        b->lower[cell] = b->near[first];
+        b->upper[cell] = b->near[last];
+        b->step[cell] = at;
+        for (; at <= last; at++) b->stepped = b->stepped && b->near[at] == b->near[last];
+    }
+}
+
 void pare_enc_book_table(struct pare_enc_book *b, const int8_t *lut, int n)
 {
     int bits = n == 4 ? 2 : n == 8 ? 3 : 4, c = 0;
@@ -54,6 +68,7 @@ void pare_enc_book_table(struct pare_enc_book *b, const int8_t *lut, int n)
         b->near[i] = lut[c];
         b->code[i] = (uint8_t)c;
     }
+    set_steps(b);
 }
 
 void pare_enc_codes(const struct pare_enc_book *b, const float *x, int n, float scale, uint8_t *code)

@@ -29,6 +29,12 @@ struct pare_enc_book {
     int     keep, reach;       /* candidates for a shared scale judged exactly; whole numbers tried to each side of the ideal */
     float   near[PARE_ENC_TAB];/* table: nearest level of y at floor(2 y) + 256; midpoints of whole numbers are multiples of 1/2 */
     uint8_t code[PARE_ENC_TAB];
+    /* The same levels in 32 cells of 16 table entries, for tiers that look up in registers: lower below entry `step`, upper from it
+     * on. `stepped`: no cell has two steps. */
+    bool    stepped;
+    _Alignas(64) float lower[32];
+    float   upper[32];
+    int32_t step[32];
 };
 /* bits 2..8, levels -2^(bits-1) .. 2^(bits-1) - 1; for 8 bits -127..127. */
 void pare_enc_book_affine(struct pare_enc_book *b, int bits);

@@ -80,7 +80,7 @@ static bool refit_one(const struct job *q, int b, const float *g_of, const float
         h_sum += s * s * h_of[b * q->n_group + g];
     }
     if (!(h_sum > 0.0f)) return false;
-    next->d = pare_enc_f16(o->d + g_sum / h_sum, q->k[b], &next->d_bits);
+    next->d = pare_enc_f16(g_sum / h_sum, q->k[b], &next->d_bits);
     return next->d != o->d;
 }
 

@@ -49,7 +49,7 @@ struct pare_enc_wide {
     void (*scale_costs)(const struct pare_enc_scales *j, int lo, int hi, const float *d, float *cost);
     /* The whole number s within `reach` of near / d with the least error e. */
     void (*scale_place)(const struct pare_enc_scales *j, int reach, const float *near, const float *d, float *s, float *e);
-    /* Sums of w r level (g) and w level^2 (h) at given scales. */
+    /* Sums of w x level (g) and w level^2 (h) at given scales: the best scale for these codes is g / h. */
     void (*scale_sums)(const struct pare_enc_scales *j, const float *scale, float *g, float *h);
     /* Where each column falls, laid out as x: a code, or for a table an index of book->code. */
     void (*scale_codes)(const struct pare_enc_scales *j, const float *scale, float *code);

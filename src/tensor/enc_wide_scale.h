@@ -16,21 +16,21 @@ V16 v16 scale_level(const struct pare_enc_book *b, int table, v16 x, v16 inv)
     return wide_within(v_mul(x, inv), v_set1(b->lo), v_set1(b->hi));
 }
 
+/* g: sum of w x level, h: sum of w level^2, at the codes of a scale. The best scale for them is g / h, and takes g^2 / h off the sum
+ * of w x^2. */
 struct scale_fit {
-    v16 e, g, h;
+    v16 g, h;
 };
 
 V16 struct scale_fit scale_probe_of(const struct pare_enc_scales *j, int table, v16 scale)
 {
-    struct scale_fit f = { v_set1(0.0f), v_set1(0.0f), v_set1(0.0f) };
+    struct scale_fit f = { v_set1(0.0f), v_set1(0.0f) };
     v16 inv = wide_inverse(scale);
 
     for (int i = 0; i < j->at.n; i++) {
-        v16 x = v_load(j->at.x + 16 * i), w = v_load(j->at.w + 16 * i), level = scale_level(j->book, table, x, inv);
-        v16 r = v_sub(x, v_mul(scale, level)), wr = v_mul(w, r), wl = v_mul(w, level);
+        v16 x = v_load(j->at.x + 16 * i), level = scale_level(j->book, table, x, inv), wl = v_mul(v_load(j->at.w + 16 * i), level);
 
-        f.e = v_add(f.e, v_mul(wr, r));
-        f.g = v_add(f.g, v_mul(wr, level));
+        f.g = v_add(f.g, v_mul(wl, x));
         f.h = v_add(f.h, v_mul(wl, level));
     }
     return f;
@@ -59,19 +59,18 @@ static v16 scale_error(const struct pare_enc_scales *j, v16 scale)
 }
 
 struct scale_best {
-    v16 error, scale, curve;
+    v16 gain, scale, curve;
 };
 
-/* Codes at a scale, the scale refitted to them; kept where the error is the least so far. */
+/* Codes at a scale, the scale refitted to them; kept where the gain is the largest so far. */
 static void scale_consider(const struct pare_enc_scales *j, v16 scale, struct scale_best *best)
 {
     struct scale_fit f = scale_probe(j, scale);
-    v16 step = v_mul(f.g, wide_over(f.h)), error = v_sub(f.e, v_mul(f.g, step));
+    v16 fitted = v_mul(f.g, wide_over(f.h)), gain = v_mul(f.g, fitted);
 
-    error = v_select_lt(v_set1(0.0f), f.h, error, best->error);
-    best->scale = v_select_lt(error, best->error, v_add(scale, step), best->scale);
-    best->curve = v_select_lt(error, best->error, f.h, best->curve);
-    best->error = v_select_lt(error, best->error, error, best->error);
+    best->scale = v_select_lt(best->gain, gain, fitted, best->scale);
+    best->curve = v_select_lt(best->gain, gain, f.h, best->curve);
+    best->gain = v_select_lt(best->gain, gain, gain, best->gain);
 }
 
 /* The value of largest magnitude among the columns whose weight is at least `least`; 0 where there is none. */
@@ -104,15 +103,9 @@ static void scale_range(const struct pare_enc_scales *j, v16 extreme, struct sca
 
 static void scale_ideal(struct pare_enc_scales *j)
 {
-    v16 zero = v_set1(0.0f), sxx = zero, sw = wide_sum(j->at.w, j->at.n), whole = scale_extreme(j, zero), heavy, other;
-    struct scale_best best;
+    v16 zero = v_set1(0.0f), sw = wide_sum(j->at.w, j->at.n), whole = scale_extreme(j, zero), heavy, other;
+    struct scale_best best = { zero, zero, zero };
 
-    for (int i = 0; i < j->at.n; i++) {
-        v16 x = v_load(j->at.x + 16 * i);
-
-        sxx = v_add(sxx, v_mul(v_mul(v_load(j->at.w + 16 * i), x), x));
-    }
-    best = (struct scale_best){ v_add(v_mul(sxx, v_set1(1.0001f)), v_set1(1e-37f)), zero, sxx };
     scale_range(j, whole, &best);
     /* Columns of little importance may fall outside altogether. Where there are none, the range is that of before. */
     heavy = scale_extreme(j, v_mul(v_set1(0.1f), v_div(sw, v_set1((float)j->at.n))));
@@ -120,8 +113,8 @@ static void scale_ideal(struct pare_enc_scales *j)
     other = v_select_lt(v_abs(heavy), v_abs(whole), v_set1(1.0f), zero);
     if (wide_any(other)) scale_range(j, heavy, &best);
     for (int i = 0; i < 3; i++) scale_consider(j, best.scale, &best); /* new codes at the refitted scale, and a refit of those */
-    v_store(j->want, v_select_lt(zero, v_abs(whole), best.scale, zero));
-    v_store(j->curve, v_select_lt(zero, v_abs(whole), best.curve, zero));
+    v_store(j->want, best.scale);
+    v_store(j->curve, best.curve);
 }
 
 static void scale_costs(const struct pare_enc_scales *j, int lo, int hi, const float *d, float *cost)
