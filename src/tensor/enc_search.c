@@ -16,7 +16,7 @@ static const struct {
     int   n;
 } search[9] = {
     [2] = { 0.42f, 1.14f, 13 }, [3] = { 0.62f, 1.26f, 14 }, [4] = { 0.80f, 1.34f, 19 },
-    [5] = { 0.88f, 1.24f, 20 }, [6] = { 0.92f, 1.30f, 36 }, [8] = { 0.965f, 1.200f, 94 },
+    [5] = { 0.88f, 1.24f, 20 }, [6] = { 0.92f, 1.30f, 28 }, [8] = { 0.965f, 1.200f, 94 },
 };
 
 static void set_range(struct pare_enc_book *b, int bits)
@@ -26,13 +26,13 @@ static void set_range(struct pare_enc_book *b, int bits)
     b->n_grid = search[bits].n;
     /* With many levels the error as a function of the scale is rough, so more draws find a better one; below, more do not help. */
     b->keep = bits < 6 ? 3 : PARE_ENC_KEEP;
-    b->reach = bits < 6 ? 3 : 5;
+    b->reach = bits < 6 ? 3 : 4;
 }
 
 void pare_enc_book_affine(struct pare_enc_book *b, int bits)
 {
     b->table = false;
-    b->both = bits <= 6;
+    b->both = bits < 6;
     b->lo = bits == 8 ? -127.0f : -(float)(1 << (bits - 1));
     b->hi = (float)((1 << (bits - 1)) - 1);
     b->ext = -b->lo;
