@@ -19,7 +19,7 @@ struct error_job {
     uint8_t                  *code;   /* [threads][row bytes] */
     float                    *back;   /* [threads][cols] */
     uint64_t                  n, code_bytes;
-    const struct pare_enc_loops *loops;
+    const struct pare_enc_wide *loops;
 };
 
 /* One chunk: one candidate of one sampled row. Sums are kept apart and added in order, so threads change no bit. */
@@ -43,7 +43,7 @@ static int target_errors(struct pare_target *t, struct pare_job *job, struct par
 {
     uint32_t         threads = pare_team_size(job->team);
     uint64_t         n = t->rows / 8, step;
-    struct error_job e = { .t = t, .loops = pare_enc_loops_for(job->tier) };
+    struct error_job e = { .t = t, .loops = pare_enc_wide_for(job->tier) };
     float           *rows;
     int              rc = PARE_OK;
 

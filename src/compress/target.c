@@ -138,7 +138,7 @@ struct encode_job {
     const float              *src;
     uint8_t                  *dst;
     uint64_t                  n, row_bytes;
-    const struct pare_enc_loops *loops;
+    const struct pare_enc_wide *loops;
 };
 
 #define ENCODE_ROWS 4
@@ -157,7 +157,7 @@ static void encode_chunk(void *ctx, uint32_t chunk, uint32_t worker)
 int pare_target_encode(const struct pare_target *t, const struct pare_dtype *type, uint64_t row0, uint64_t n, bool out,
                        uint8_t *dst, float *tmp, struct pare_job *job, struct pare_diag *diag)
 {
-    struct encode_job e = { t, type, tmp, dst, n, 0, pare_enc_loops_for(job->tier) };
+    struct encode_job e = { t, type, tmp, dst, n, 0, pare_enc_wide_for(job->tier) };
 
     (void)pare_dtype_row_bytes(type, t->cols, &e.row_bytes);
     if (pare_target_is_source(t, type) && !(out && t->slot->permute_out)) return pare_weight_bytes(&t->slot->weight, row0, n, dst, diag);

@@ -5,30 +5,24 @@
  * the upper pairs of 8 scales + 32, 4 bytes with their low nibbles, then 8 groups of 16 bytes as above. */
 #include <string.h>
 
+#include "tensor/enc_block.h"
 #include "tensor/enc_lanes.h"
 #include "tensor/enc_super.h"
 #include "tensor/encode.h"
 #include "tensor/iq_tables.h"
 
+static void write_nl(uint8_t *p, const struct pare_enc_block *b)
+{
+    pare_enc_put16(p, b->d_bits);
+    pare_enc_put_nibbles(p + 2, b->code, 16);
+}
+
 void pare_encode_iq4_nl(void *dst, const float *src, uint64_t cols, const float *importance)
 {
     struct pare_enc_book book;
-    uint8_t *p = dst, code[32];
-    float x[32], w[32];
 
     pare_enc_book_table(&book, pare_iq4_values, 16);
-    for (uint64_t c = 0; c < cols; c += 32, p += 18) {
-        const float *imp = importance != NULL ? importance + c : NULL;
-        struct pare_enc_unit u = pare_enc_unit_of(src + c, imp, 32);
-        uint16_t bits;
-        float d;
-
-        pare_enc_load(&u, x, w, src + c, imp, 32, 32, 32);
-        d = pare_enc_block_scale(&book, x, w, u.k, &bits);
-        pare_enc_codes(&book, x, 32, d, code);
-        pare_enc_put16(p, bits);
-        pare_enc_put_nibbles(p + 2, code, 16);
-    }
+    pare_enc_scale_blocks(&book, 18, write_nl, dst, src, cols, importance);
 }
 
 static void write_xs(uint8_t *p, const struct pare_enc_super *o, const uint8_t *code)

@@ -10,7 +10,6 @@
 
 #include "tensor/enc_k_min.h"
 #include "tensor/enc_lanes.h"
-#include "tensor/enc_loops.h"
 
 enum { KEEP = 4, ROUNDS = 4, TRIES = 27, FIRST = 5, LANES = PARE_ENC_WIDE };
 

@@ -11,22 +11,6 @@ static inline float pare_enc_round(float y)
     return (y + 12582912.0f) - 12582912.0f;
 }
 
-/* 1 / scale. Scales below the limit (the scaled domain has its largest weight at 1/2 or above) put every code next to zero. */
-static inline float pare_enc_inverse(float scale)
-{
-    return scale > 1e-18f || scale < -1e-18f ? 1.0f / scale : 0.0f;
-}
-
-/* The tree of the 16-lane rule. */
-static inline float pare_enc_tree(const float *v)
-{
-    float a[8], b[4];
-
-    for (int i = 0; i < 8; i++) a[i] = v[i] + v[i + 8];
-    for (int i = 0; i < 4; i++) b[i] = a[i] + a[i + 4];
-    return (b[0] + b[2]) + (b[1] + b[3]);
-}
-
 /* y rounded and held within lo .. hi, whole numbers. */
 static inline float pare_enc_within(float y, float lo, float hi)
 {
@@ -34,7 +18,6 @@ static inline float pare_enc_within(float y, float lo, float hi)
     y = y < hi ? y : hi;
     return pare_enc_round(y);
 }
-static inline int pare_enc_whole(float y, int lo, int hi) { return (int)pare_enc_within(y, (float)lo, (float)hi); }
 
 static inline void pare_enc_put16(uint8_t *p, uint16_t v)
 {

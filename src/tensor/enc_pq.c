@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "tensor/enc_lanes.h"
-#include "tensor/enc_loops.h"
+#include "tensor/enc_wide.h"
 #include "tensor/encode.h"
 #include "tensor/pq_codebook.h"
 
@@ -217,7 +217,7 @@ static void write_codes(struct row *r, float d)
         for (int i = 0; i < n; i++) {
             uint8_t code[32];
 
-            for (int c = 0; c < r->group; c++) code[c] = b->table ? b->code[(int)at[LANES * c + i]] : (uint8_t)(int)at[LANES * c + i];
+            for (int c = 0; c < r->group; c++) code[c] = pare_enc_code_at(b, at[LANES * c + i]);
             put_codes(note(r, g + (uint64_t)i), code, r->group, r->bits);
         }
     }

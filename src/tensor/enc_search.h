@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/tensor/enc_search.h: what the encoders share: the levels a code can stand for, the error of a group at a given scale, and
- * the search for the scale of least error.
+ * src/tensor/enc_search.h: what the encoders share: the levels a code can stand for, and the scaling of a row. The
+ * searches are in enc_wide.h.
  *
  * Objective: sum of w[i] * (x[i] - value[i])^2, value in the arithmetic of the decoder (scales already rounded to f16). w is the
  * importance the caller gave, or 1. Nothing else is mixed in.
  *
- * Arithmetic: plain f32, reductions by the 16-lane rule (element i belongs to lane i mod 16, lanes are added in one tree), no
- * contraction. A faster tier that keeps the lanes gives the same bytes.
+ * Arithmetic: plain f32, no contraction, sums in the order of the columns. A faster tier does the same on sixteen groups at once and
+ * gives the same bytes.
  *
  * A block is first multiplied by a power of two so that its largest magnitude lies in [0.5, 1): squares then neither overflow nor
  * vanish. `k` below is that exponent: real value = scaled value * 2^k. */
@@ -41,24 +41,6 @@ void pare_enc_book_affine(struct pare_enc_book *b, int bits);
 /* n = 4, 8 or 16 ascending values. */
 void pare_enc_book_table(struct pare_enc_book *b, const int8_t *lut, int n);
 
-/* Error of one group at a scale, and what a refit needs with r = x - scale * level:
- * e = sum w r^2, g = sum w r level, h = sum w level^2. Best scale for these codes: scale + g / h, error e - g^2 / h. */
-struct pare_enc_fit {
-    float e, g, h;
-};
-/* n = 16 or 32. */
-struct pare_enc_fit pare_enc_probe(const struct pare_enc_book *b, const float *x, const float *w, int n, float scale);
-float pare_enc_error(const struct pare_enc_book *b, const float *x, const float *w, int n, float scale);
-/* Codes (0 .. levels - 1) at a scale; scale 0 gives the level nearest to zero. */
-void pare_enc_codes(const struct pare_enc_book *b, const float *x, int n, float scale, uint8_t *code);
-
-/* The best unrestricted scale of a group; *curve is h there. 0 for a group of zeros. */
-float pare_enc_ideal(const struct pare_enc_book *b, const float *x, const float *w, int n, float *curve);
-
-/* The best whole number s in [lo, hi] for value = d * s * level, near `want` = the ideal scale; reach: steps tried to each side. */
-int pare_enc_best_sub(const struct pare_enc_book *b, const float *x, const float *w, int n, float d, float want, int lo, int hi,
-                      int reach, float *error);
-
 /* Scaling of a block (a row, for our own types): powers of two for the values and for the weights. */
 struct pare_enc_unit {
     int    k;        /* real value = scaled value * 2^k */
@@ -76,13 +58,11 @@ void pare_enc_load(const struct pare_enc_unit *u, float *x, float *w, const floa
 /* Rounds a scaled value to f16: *bits what to store, result the value in the scaled domain. Clamps to +-65504. */
 float pare_enc_f16(float scaled, int k, uint16_t *bits);
 
-/* The f16 scale of least error of a block of 32 columns with nothing else to share. */
-float pare_enc_block_scale(const struct pare_enc_book *b, const float *x, const float *w, int k, uint16_t *bits);
+/* x * 2^k as ldexpf, without the call; |k| <= 250. */
+float pare_enc_scaled_by(float x, int k);
 
 /* Candidates for d: u is 0 .. PARE_ENC_TRIES - 1; `extreme` is the ideal scale of largest magnitude. */
 enum { PARE_ENC_TRIES = 40 };
 float pare_enc_try_d(float extreme, int u, int s_lo, int s_hi, int k, uint16_t *bits);
-/* What rounding to a whole s costs at d, by the curvature at the ideal scale. */
-float pare_enc_round_cost(float want, float curve, float d, int s_lo, int s_hi);
 
 #endif

@@ -10,8 +10,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "tensor/enc_lanes.h"
-#include "tensor/enc_loops.h"
 #include "tensor/enc_super.h"
 
 enum { ROUNDS = 4, LANES = PARE_ENC_WIDE };
@@ -26,13 +24,6 @@ float pare_enc_try_d(float extreme, int u, int s_lo, int s_hi, int k, uint16_t *
     d = pare_enc_f16(d, k, bits);
     if (d == 0.0f && extreme != 0.0f) d = pare_enc_f16(ldexpf(u % 2 ? 1.0f : -1.0f, -24 - k), k, bits);
     return d;
-}
-
-float pare_enc_round_cost(float want, float curve, float d, int s_lo, int s_hi)
-{
-    float miss = want - d * (float)pare_enc_whole(d != 0.0f ? want / d : 0.0f, s_lo, s_hi);
-
-    return curve * miss * miss;
 }
 
 struct job {
@@ -150,7 +141,7 @@ static void write_codes(const struct job *q, const struct pare_enc_super *out, u
     scales(q, out, scale);
     q->wide->scale_codes(q->j, scale, at);
     for (int g = 0; g < q->supers * q->n_group; g++)
-        for (int i = 0; i < n; i++) code[g * n + i] = book->table ? book->code[(int)at[LANES * i + g]] : (uint8_t)(int)at[LANES * i + g];
+        for (int i = 0; i < n; i++) code[g * n + i] = pare_enc_code_at(book, at[LANES * i + g]);
 }
 
 void pare_enc_super_fit(struct pare_enc_scales *j, int supers, const int *k, struct pare_enc_super *out, uint8_t *code)

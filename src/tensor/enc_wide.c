@@ -5,6 +5,11 @@
 
 const struct pare_enc_wide pare_enc_wide_plain = ENC_WIDE_TABLE;
 
+static _Thread_local const struct pare_enc_wide *now = &pare_enc_wide_plain;
+
+void pare_enc_use(const struct pare_enc_wide *wide) { now = wide != NULL ? wide : &pare_enc_wide_plain; }
+const struct pare_enc_wide *pare_enc_wide_now(void) { return now; }
+
 void pare_enc_spread(struct pare_enc_groups *to, const float *x, const float *w, int groups, int n)
 {
     to->n = n;

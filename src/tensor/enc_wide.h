@@ -31,10 +31,11 @@ struct pare_enc_scales {
 struct pare_enc_lines {
     int   bits;
     float s_hi;                                        /* of the whole-number scales and minima; the lowest is 0 */
-    float scale[PARE_ENC_WIDE], base[PARE_ENC_WIDE];   /* ideal line, base not above 0 */
+    float base_hi;                                     /* the highest base: 0, or INFINITY for types that store any */
+    float scale[PARE_ENC_WIDE], base[PARE_ENC_WIDE];   /* ideal line */
     float slope[PARE_ENC_WIDE];                        /* how the best base falls as the scale grows */
     float curve[PARE_ENC_WIDE], h1[PARE_ENC_WIDE];     /* second derivatives: of the scale with its base following; of the base */
-    float bound[PARE_ENC_WIDE];                        /* 1 where the base would have been above 0 */
+    float bound[PARE_ENC_WIDE];                        /* 1 where the base would have been above base_hi */
     struct pare_enc_groups at;
 };
 /* What a refit needs, at given codes, with r = x - value: sums of w r code, w r, w code^2, w code. */
@@ -51,6 +52,8 @@ struct pare_enc_wide {
     void (*scale_place)(const struct pare_enc_scales *j, int reach, const float *near, const float *d, float *s, float *e);
     /* Sums of w x level (g) and w level^2 (h) at given scales: the best scale for these codes is g / h. */
     void (*scale_sums)(const struct pare_enc_scales *j, const float *scale, float *g, float *h);
+    /* Sums of w (x - value)^2. */
+    void (*scale_errors)(const struct pare_enc_scales *j, const float *scale, float *e);
     /* Where each column falls, laid out as x: a code, or for a table an index of book->code. */
     void (*scale_codes)(const struct pare_enc_scales *j, const float *scale, float *code);
 
@@ -62,8 +65,17 @@ struct pare_enc_wide {
     void (*line_place)(const struct pare_enc_lines *j, int reach, int reach_m, const float *near, const float *d, const float *dmin, float *s,
                        float *m, float *e);
     void (*line_sums)(const struct pare_enc_lines *j, const float *scale, const float *base, struct pare_enc_line_sums *sums);
+    void (*line_errors)(const struct pare_enc_lines *j, const float *scale, const float *base, float *e);
     void (*line_codes)(const struct pare_enc_lines *j, const float *scale, const float *base, float *code);
 };
 extern const struct pare_enc_wide pare_enc_wide_plain;
+
+/* Encoders are reached through the rows of dtype.h, whose signature has no room for a tier; so each thread says once whose operations
+ * it wants. NULL: plain C, as at the thread's start. */
+void pare_enc_use(const struct pare_enc_wide *wide);
+const struct pare_enc_wide *pare_enc_wide_now(void);
+
+/* The code of a column from what scale_codes gave. */
+static inline uint8_t pare_enc_code_at(const struct pare_enc_book *b, float at) { return b->table ? b->code[(int)at] : (uint8_t)(int)at; }
 
 #endif

@@ -58,7 +58,7 @@ static v16 line_pull(const struct pare_enc_lines *j, v16 scale, v16 base, v16 to
  * `gain` is what it takes off the sum of w x^2 about the mean. */
 struct line_search {
     const struct pare_enc_lines *j;
-    v16 h1, over_h1, mean, below, top;   /* below: what holding the base at 0 costs before any code: h1 mean^2 */
+    v16 h1, over_h1, mean, below, top, base_hi; /* below: what holding the base at 0 costs before any code: h1 mean^2 */
     v16 gain, scale, base, hqq, hq, bound; /* the best so far */
     _Alignas(64) float wx[32 * 16];      /* w (x - mean) */
 };
@@ -79,7 +79,7 @@ static void line_consider(struct line_search *f, v16 scale, v16 base)
     s = v_select_lt(v_mul(v_set1(1e-6f), hqq), free_hqq, v_mul(wxq, wide_over(free_hqq)), zero); /* all codes alike: the base alone */
     b = v_sub(f->mean, v_mul(s, v_mul(hq, f->over_h1)));
     gain = v_mul(s, wxq);
-    over = b;
+    over = v_select_lt(f->base_hi, b, v_set1(1.0f), zero);
     held = v_add(wxq, v_mul(f->mean, hq)); /* sum of w x code */
     s = v_select_lt(zero, over, v_mul(held, wide_over(hqq)), s);
     b = v_select_lt(zero, over, zero, b);
@@ -88,7 +88,7 @@ static void line_consider(struct line_search *f, v16 scale, v16 base)
     f->base = v_select_lt(f->gain, gain, b, f->base);
     f->hqq = v_select_lt(f->gain, gain, hqq, f->hqq);
     f->hq = v_select_lt(f->gain, gain, hq, f->hq);
-    f->bound = v_select_lt(f->gain, gain, v_select_lt(zero, over, v_set1(1.0f), zero), f->bound);
+    f->bound = v_select_lt(f->gain, gain, over, f->bound);
     f->gain = v_select_lt(f->gain, gain, gain, f->gain);
 }
 
@@ -124,12 +124,12 @@ static struct line_range line_range_of(const struct pare_enc_lines *j, v16 least
 
 static void line_try_range(struct line_search *f, struct line_range r)
 {
-    v16 zero = v_set1(0.0f), lo = v_min(r.lo, zero), span = v_sub(r.hi, lo), over_top = v_div(v_set1(1.0f), f->top);
+    v16 lo = v_min(r.lo, f->base_hi), span = v_sub(r.hi, lo), over_top = v_div(v_set1(1.0f), f->top);
     int n = line_ends[f->j->bits].n;
 
     for (int a = 0; a < n; a++)
         for (int c = 0; c < n; c++) {
-            v16 l = v_min(v_add(lo, v_mul(v_set1(line_ends[f->j->bits].cut[a]), span)), zero);
+            v16 l = v_min(v_add(lo, v_mul(v_set1(line_ends[f->j->bits].cut[a]), span)), f->base_hi);
             v16 h = v_sub(r.hi, v_mul(v_set1(line_ends[f->j->bits].cut[c]), span));
 
             line_consider(f, v_mul(v_sub(h, l), over_top), l);
@@ -142,6 +142,7 @@ static void line_start(struct line_search *f, const struct pare_enc_lines *j)
 
     f->j = j;
     f->top = line_top(j);
+    f->base_hi = v_set1(j->base_hi);
     f->h1 = wide_sum(j->at.w, j->at.n);
     f->over_h1 = wide_over(f->h1);
     for (int i = 0; i < j->at.n; i++) sum = v_add(sum, v_mul(v_load(j->at.w + 16 * i), v_load(j->at.x + 16 * i)));
@@ -249,6 +250,11 @@ static void line_sums(const struct pare_enc_lines *j, const float *scale, const 
     v_store(sums->g1, f.g1);
     v_store(sums->hqq, f.hqq);
     v_store(sums->hq, f.hq);
+}
+
+static void line_errors(const struct pare_enc_lines *j, const float *scale, const float *base, float *e)
+{
+    v_store(e, line_error(j, v_load(scale), v_load(base), line_top(j)));
 }
 
 static void line_codes(const struct pare_enc_lines *j, const float *scale, const float *base, float *code)

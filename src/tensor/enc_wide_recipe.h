@@ -11,9 +11,10 @@
 #define ENC_TABLE_LEVEL(book, y) v_gather((book)->near, y)
 #endif
 
-V16 v16 wide_round(v16 y) { return v_sub(v_add(y, v_set1(12582912.0f)), v_set1(12582912.0f)); } /* as pare_enc_round */
+V16 v16 wide_round(v16 y) { return v_sub(v_add(y, v_set1(12582912.0f)), v_set1(12582912.0f)); } /* |y| < 2^22, ties to even; does not call libm */
 V16 v16 wide_within(v16 y, v16 lo, v16 hi) { return wide_round(v_min(v_max(y, lo), hi)); }
-V16 v16 wide_inverse(v16 s) /* as pare_enc_inverse */
+/* 1 / s for scales; those below the limit (the scaled domain has its largest weight at 1/2 or above) put every code next to zero. */
+V16 v16 wide_inverse(v16 s)
 {
     return v_select_lt(v_set1(1e-18f), v_abs(s), v_div(v_set1(1.0f), s), v_set1(0.0f));
 }
@@ -41,8 +42,8 @@ V16 v16 wide_sum(const float *p, int n)
 
 #define ENC_WIDE_TABLE                                                                                                           \
     {                                                                                                                            \
-        scale_ideal, scale_costs, scale_place, scale_sums, scale_codes, line_ideal, line_scale_costs, line_base_costs,           \
-            line_place, line_sums, line_codes                                                                                    \
+        scale_ideal, scale_costs, scale_place, scale_sums, scale_errors, scale_codes, line_ideal, line_scale_costs, line_base_costs,           \
+            line_place, line_sums, line_errors, line_codes                                                                                    \
     }
 
 #endif

@@ -156,6 +156,8 @@ static void scale_sums(const struct pare_enc_scales *j, const float *scale, floa
     v_store(h, f.h);
 }
 
+static void scale_errors(const struct pare_enc_scales *j, const float *scale, float *e) { v_store(e, scale_error(j, v_load(scale))); }
+
 static void scale_codes(const struct pare_enc_scales *j, const float *scale, float *code)
 {
     v16 inv = wide_inverse(v_load(scale));

@@ -462,7 +462,7 @@ static void tiers(void **state)
             pare_enc_use(NULL);
             t->encode(plain, x, cols, r % 2 ? w : NULL);
             for (int tier = 1; tier <= pare_cpu_best_tier(); tier++) {
-                pare_enc_use(pare_enc_loops_for(tier));
+                pare_enc_use(pare_enc_wide_for(tier));
                 t->encode(fast, x, cols, r % 2 ? w : NULL);
                 if (memcmp(plain, fast, bytes) != 0) fail_msg("%s, row %u: tier %d gives other bytes than plain C", t->name, r, tier);
             }

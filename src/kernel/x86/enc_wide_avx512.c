@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernel/enc_tiers.h"
 #include "kernel/x86/v16_avx512.h"
-#include "kernel/x86/enc_loops_x86.h"
 
 /* Two registers hold 32 entries, and a permutation picks sixteen of them at once; a gather takes sixteen loads. */
 V16 v16 table_level(const struct pare_enc_book *b, v16 y)
@@ -17,5 +16,4 @@ V16 v16 table_level(const struct pare_enc_book *b, v16 y)
 #define ENC_TABLE_LEVEL(book, y) table_level(book, y)
 #include "tensor/enc_wide_recipe.h"
 
-static const struct pare_enc_wide wide = ENC_WIDE_TABLE;
-const struct pare_enc_loops pare_enc_loops_avx512 = { enc_probe, enc_error, enc_line_probe, enc_line_error, &wide };
+const struct pare_enc_wide pare_enc_wide_avx512 = ENC_WIDE_TABLE;
