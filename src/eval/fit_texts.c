@@ -147,7 +147,7 @@ static int32_t draw(const struct pare_fit *f, float *logits, uint32_t n, uint64_
         sum += logits[i];
         if (at < sum) return (int32_t)i;
     }
-    return (int32_t)pare_argmax(logits, n);
+    return (int32_t)pare_argmax(vk, logits, n);
 }
 
 static int write_pieces(struct pare_fit *f, struct author *a, struct pare_windows *pieces, uint32_t from, struct pare_diag *diag)

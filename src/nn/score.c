@@ -5,13 +5,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint32_t pare_argmax(const float *x, uint32_t n)
+/* The first i with x[i] == v; n where there is none. Blocks of a constant length become vector code; only the block that has it is
+ * looked at one by one. */
+static uint32_t first_equal(const float *x, uint32_t n, float v)
 {
-    uint32_t b = 0;
+    uint32_t at = 0;
 
-    for (uint32_t i = 1; i < n; i++)
-        if (x[i] > x[b]) b = i;
-    return b;
+    for (; at + 64 <= n; at += 64) {
+        int32_t hit = 0;
+
+        for (int i = 0; i < 64; i++) hit |= x[at + (uint32_t)i] == v;
+        if (hit) break;
+    }
+    while (at < n && x[at] != v) at++;
+    return at;
+}
+
+uint32_t pare_argmax(const struct pare_vec *vk, const float *x, uint32_t n)
+{
+    uint32_t at = first_equal(x, n, vk->max(x, n));
+
+    return at < n ? at : 0;
+}
+
+/* Differences of a block of logits from the largest (down) and between the two models; -inf minus -inf of masked tokens must not
+ * become NaN. */
+static void differences(float *down, float *diff, const float *base, const float *x, float max_b, uint32_t n)
+{
+    uint32_t i = 0;
+
+    for (; i + 64 <= n; i += 64)
+        for (int j = 0; j < 64; j++) {
+            down[i + (uint32_t)j] = base[i + (uint32_t)j] - max_b;
+            diff[i + (uint32_t)j] = base[i + (uint32_t)j] - x[i + (uint32_t)j];
+        }
+    for (; i < n; i++) {
+        down[i] = base[i] - max_b;
+        diff[i] = base[i] - x[i];
+    }
 }
 
 void pare_score_row(struct pare_score *s, const struct pare_vec *vk, const float *base, const float *x, uint32_t n,
@@ -31,18 +62,15 @@ void pare_score_row(struct pare_score *s, const struct pare_vec *vk, const float
         for (uint32_t at = 0; at < n; at += 4096) {
             uint32_t m = n - at < 4096 ? n - at : 4096;
             float    diff[4096];
-            for (uint32_t i = 0; i < m; i++) {
-                tmp[i] = base[at + i] - max_b;
-                diff[i] = base[at + i] - x[at + i];
-            }
+            differences(tmp, diff, base + at, x + at, max_b, m);
             vk->exp(tmp, tmp, m);
             for (uint32_t i = 0; i < m; i++)
-                if (tmp[i] == 0) diff[i] = 0; /* -inf minus -inf of masked tokens must not become NaN */
+                diff[i] = tmp[i] == 0 ? 0 : diff[i];
             sum += (double)vk->dot(tmp, diff, m);
         }
         s->kld = sum * pare_exp((double)max_b - lse_b) + (lse - lse_b);
         if (target >= 0) s->nll_base = lse_b - (double)base[target];
-        s->same_top = pare_argmax(base, n) == pare_argmax(x, n);
+        s->same_top = pare_argmax(vk, base, n) == pare_argmax(vk, x, n);
     }
 }
 

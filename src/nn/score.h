@@ -15,7 +15,7 @@ struct pare_score {
 /* base may be NULL (kld 0, same_top true). tmp: n floats. Bits do not depend on tier, threads or batch. */
 void pare_score_row(struct pare_score *s, const struct pare_vec *vk, const float *base, const float *x, uint32_t n,
                     int64_t target, float *tmp);
-uint32_t pare_argmax(const float *x, uint32_t n);
+uint32_t pare_argmax(const struct pare_vec *vk, const float *x, uint32_t n);
 
 /* Sums in order of calls; the caller adds rows in row order. Windows are the independent samples of the standard errors:
  * neighbouring tokens are correlated, windows hardly. */

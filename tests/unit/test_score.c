@@ -7,6 +7,7 @@
 
 #include <pare/job.h>
 
+#include "base/job.h"
 #include "base/rng.h"
 #include "nn/score.h"
 
@@ -155,10 +156,10 @@ static void test_ties(void **state)
     float             a[40] = { 0 }, b[40] = { 0 };
 
     (void)state;
-    assert_int_equal(pare_argmax(a, 40), 0);
+    assert_int_equal(pare_argmax(pare_vec_for(1), a, 40), 0);
     a[7] = a[30] = 1;
     b[30] = b[7] = 2;
-    assert_int_equal(pare_argmax(a, 40), 7);
+    assert_int_equal(pare_argmax(pare_vec_for(1), a, 40), 7);
     pare_score_row(&s, pare_vec_for(PARE_TIER_BASE), a, b, 40, 0, tmp);
     assert_true(s.same_top); /* the lowest of equals on both sides */
     b[30] = 2.5f;
@@ -166,7 +167,23 @@ static void test_ties(void **state)
     assert_false(s.same_top);
     for (uint32_t i = 0; i < 40; i++) a[i] = -INFINITY;
     a[39] = -3;
-    assert_int_equal(pare_argmax(a, 40), 39);
+    assert_int_equal(pare_argmax(pare_vec_for(1), a, 40), 39);
+}
+
+/* Few different values, so that the largest stands in several places, against a plain search. */
+static void test_argmax_of_any_length(void **state)
+{
+    float x[300];
+
+    (void)state;
+    for (uint32_t n = 1; n <= 300; n++) {
+        uint32_t best = 0;
+
+        for (uint32_t i = 0; i < n; i++) x[i] = (float)(pare_rng_u64(n, PARE_RNG_TEST, i) % 7) - 9.0f;
+        for (uint32_t i = 1; i < n; i++)
+            if (x[i] > x[best]) best = i;
+        for (int tier = 0; tier <= pare_cpu_best_tier(); tier++) assert_int_equal(pare_argmax(pare_vec_for(tier), x, n), best);
+    }
 }
 
 /* --- sums ------------------------------------------------------------------------------------------------------------------- */
@@ -296,7 +313,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),  cmocka_unit_test(test_shift), cmocka_unit_test(test_equal_is_zero),
-        cmocka_unit_test(test_minus_infinity), cmocka_unit_test(test_ties), cmocka_unit_test(test_tally),
+        cmocka_unit_test(test_minus_infinity), cmocka_unit_test(test_ties), cmocka_unit_test(test_argmax_of_any_length), cmocka_unit_test(test_tally),
         cmocka_unit_test(test_degenerate),
     };
 
