@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "compress/target.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <strings.h>
 
@@ -135,40 +136,75 @@ int pare_targets_candidates(struct pare_targets *ts, bool portable, const char *
 struct encode_job {
     const struct pare_target *t;
     const struct pare_dtype  *type;
-    const float              *src;
+    const struct pare_enc_wide *wide;
+    float                    *rows;        /* f32, [n][cols] */
     uint8_t                  *dst;
-    uint64_t                  n, row_bytes;
-    const struct pare_enc_wide *loops;
+    uint64_t                  row0, n, row_bytes;
+    bool                      out, decode; /* decode: rows are still to be read */
+    atomic_bool               failed;
 };
 
 #define ENCODE_ROWS 4
 
+static int read_rows(const struct encode_job *e, uint64_t from, uint64_t n, struct pare_diag *diag)
+{
+    return (e->out ? pare_slot_out_rows : pare_slot_rows)(e->t->slot, e->row0 + from, n, e->rows + from * e->t->cols, diag);
+}
+
+/* The first of n numbers that is not finite; n where there is none. */
+static uint64_t first_bad(const float *x, uint64_t n)
+{
+    uint64_t i = 0;
+
+    for (; i + 64 <= n; i += 64) {
+        int32_t bad = 0;
+
+        for (int j = 0; j < 64; j++) bad |= !(x[i + (uint64_t)j] - x[i + (uint64_t)j] == 0);
+        if (bad) break;
+    }
+    while (i < n && x[i] - x[i] == 0) i++;
+    return i;
+}
+
 static void encode_chunk(void *ctx, uint32_t chunk, uint32_t worker)
 {
     struct encode_job *e = ctx;
-    uint64_t           from = (uint64_t)chunk * ENCODE_ROWS, to = from + ENCODE_ROWS < e->n ? from + ENCODE_ROWS : e->n;
+    struct pare_diag   unused = { 0 };
+    uint64_t           from = (uint64_t)chunk * ENCODE_ROWS, to = from + ENCODE_ROWS < e->n ? from + ENCODE_ROWS : e->n, cols = e->t->cols;
 
     (void)worker;
-    pare_enc_use(e->loops);
-    for (uint64_t r = from; r < to; r++)
-        e->type->encode(e->dst + r * e->row_bytes, e->src + r * e->t->cols, e->t->cols, e->t->importance);
+    if ((e->decode && read_rows(e, from, to - from, &unused) < 0) || first_bad(e->rows + from * cols, (to - from) * cols) < (to - from) * cols) {
+        atomic_store(&e->failed, true);
+        return;
+    }
+    pare_enc_use(e->wide);
+    for (uint64_t r = from; r < to; r++) e->type->encode(e->dst + r * e->row_bytes, e->rows + r * cols, cols, e->t->importance);
+}
+
+/* Reads the rows once more, in order, to name the first one that is wrong. */
+static int why_failed(const struct encode_job *e, struct pare_diag *diag)
+{
+    uint64_t at;
+
+    PARE_FORWARD(read_rows(e, 0, e->n, diag));
+    at = first_bad(e->rows, e->n * e->t->cols);
+    pare_diag_where(diag, e->t->slot->source);
+    PARE_FAIL(diag, PARE_E_CORRUPT, "weight %llu of row %llu is not finite: the model is damaged",
+              (unsigned long long)(at % e->t->cols), (unsigned long long)(e->row0 + at / e->t->cols));
 }
 
 int pare_target_encode(const struct pare_target *t, const struct pare_dtype *type, uint64_t row0, uint64_t n, bool out,
                        uint8_t *dst, float *tmp, struct pare_job *job, struct pare_diag *diag)
 {
-    struct encode_job e = { t, type, tmp, dst, n, 0, pare_enc_wide_for(job->tier) };
+    struct encode_job e = { .t = t, .type = type, .wide = pare_enc_wide_for(job->tier), .rows = tmp, .dst = dst, .row0 = row0, .n = n,
+                            .out = out, .decode = t->slot->vec == NULL && t->slot->order != PARE_ROWS_TRANSPOSED };
 
     (void)pare_dtype_row_bytes(type, t->cols, &e.row_bytes);
     if (pare_target_is_source(t, type) && !(out && t->slot->permute_out)) return pare_weight_bytes(&t->slot->weight, row0, n, dst, diag);
-    PARE_FORWARD((out ? pare_slot_out_rows : pare_slot_rows)(t->slot, row0, n, tmp, diag));
-    for (uint64_t i = 0; i < n * t->cols; i++) {
-        if (tmp[i] - tmp[i] == 0) continue;
-        pare_diag_where(diag, t->slot->source);
-        PARE_FAIL(diag, PARE_E_CORRUPT, "weight %llu of row %llu is not finite: the model is damaged",
-                  (unsigned long long)(i % t->cols), (unsigned long long)(row0 + i / t->cols));
-    }
+    /* Rows of one kind are read where they are encoded, by all threads; the others lie across the file and are read at once. */
+    if (!e.decode) PARE_FORWARD(read_rows(&e, 0, n, diag));
     pare_team_run(job->team, (uint32_t)((n + ENCODE_ROWS - 1) / ENCODE_ROWS), encode_chunk, &e);
+    if (atomic_load(&e.failed)) return why_failed(&e, diag);
     return pare_job_check(job, diag);
 }
 

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/status.h"
+#include "eval/bench_encode.h"
 #include "eval/opened.h"
 #include "eval/synthetic.h"
 
@@ -29,6 +30,8 @@ struct bench {
     uint64_t                head_weights;
     uint64_t                bytes;         /* of matrices read for one token, in the form the kernels read */
     bool                    is_float;
+    const struct pare_dtype *type;         /* that weights are quantized to in the test "quantize" */
+    struct pare_model_options options;
     json_t                 *tests;
 };
 
@@ -68,6 +71,13 @@ static int feed(struct bench *b, struct pare_session *s, uint32_t k, uint32_t n,
 
 struct speed { double mean, sd; }; /* tokens a second over all repeats */
 
+static struct speed speed_of(double sum, double sum2, uint32_t n)
+{
+    double mean = sum / n;
+
+    return (struct speed){ mean, n > 1 ? sqrt(fmax(0, (sum2 / n - mean * mean) * n / (n - 1))) : 0 };
+}
+
 static int open_sessions(struct bench *b, struct pare_session *s, uint32_t k, uint32_t len, uint32_t *made, struct pare_diag *diag)
 {
     for (*made = 0; *made < k; ++*made) {
@@ -91,7 +101,7 @@ static int time_test(struct bench *b, struct speed *out, uint32_t depth, uint32_
 {
     uint32_t            repeat = b->s->repeat != 0 ? b->s->repeat : 3, made = 0;
     struct pare_session s[MAX_SESSIONS];
-    double              sum = 0, sum2 = 0, mean;
+    double              sum = 0, sum2 = 0;
     int                 rc = open_sessions(b, s, k, depth + n, &made, diag);
 
     if (rc < 0 && made < k) made++; /* one that was created but not reserved; freeing a cleared one does nothing */
@@ -109,8 +119,7 @@ static int time_test(struct bench *b, struct speed *out, uint32_t depth, uint32_
     }
     for (uint32_t j = 0; j < made; j++) pare_session_free(&s[j]);
     if (rc < 0) return rc;
-    mean = sum / repeat;
-    *out = (struct speed){ mean, repeat > 1 ? sqrt(fmax(0, (sum2 / repeat - mean * mean) * repeat / (repeat - 1))) : 0 };
+    *out = speed_of(sum, sum2, repeat);
     return PARE_OK;
 }
 
@@ -168,6 +177,61 @@ static void add_test(struct bench *b, const char *name, const struct speed *s, d
     json_array_append_new(b->tests, o);
 }
 
+static void add_seconds(struct bench *b, double seconds)
+{
+    json_object_set_new(json_array_get(b->tests, json_array_size(b->tests) - 1), "seconds", json_real(seconds));
+}
+
+/* Opens the weights that are in memory already (or in the page cache) once more; a second. The limit: reading them once. */
+static int test_load(struct bench *b, struct pare_diag *diag)
+{
+    uint32_t           repeat = b->s->repeat != 0 ? b->s->repeat : 3;
+    double             sum = 0, sum2 = 0;
+    struct pare_limits m;
+    struct speed       s;
+
+    for (uint32_t r = 0; r < repeat; r++) {
+        struct pare_model *model;
+        double             t = pare_now();
+
+        PARE_FORWARD(pare_model_create(&model, b->ckpt, &b->options, b->job, diag));
+        t = 1 / (pare_now() - t);
+        pare_model_destroy(&model);
+        sum += t;
+        sum2 += t * t;
+    }
+    s = speed_of(sum, sum2, repeat);
+    m = limits_of_test(b);
+    add_test(b, "load", &s, m.read_bytes / (double)b->bytes, &m);
+    add_seconds(b, 1 / s.mean);
+    return PARE_OK;
+}
+
+/* Quantizes as many f16 weights as the model's matrices have, to the type that was asked for; a second. Measured on a part of them. The
+ * limit: reading the f16. */
+static int test_quantize(struct bench *b, struct pare_diag *diag)
+{
+    uint32_t           repeat = b->s->repeat != 0 ? b->s->repeat : 3;
+    double             sum = 0, sum2 = 0, t, all = (double)(b->weights + b->head_weights);
+    uint64_t           n;
+    struct pare_limits m;
+    struct speed       s;
+
+    for (uint32_t r = 0; r <= repeat; r++) { /* the first one touches the memory */
+        PARE_FORWARD(pare_bench_encode(b->type, b->job, &t, &n, diag));
+        if (r == 0) continue;
+        t = (double)n / t / all;
+        sum += t;
+        sum2 += t * t;
+        PARE_FORWARD(pare_job_check(b->job, diag));
+    }
+    s = speed_of(sum, sum2, repeat);
+    m = limits_of_test(b);
+    add_test(b, "quantize", &s, m.read_bytes / (2 * all), &m);
+    add_seconds(b, 1 / s.mean);
+    return PARE_OK;
+}
+
 static int run_test(struct bench *b, const char *name, struct pare_diag *diag)
 {
     struct pare_limits m;
@@ -175,6 +239,8 @@ static int run_test(struct bench *b, const char *name, struct pare_diag *diag)
     unsigned           n = 0, depth = 0;
     uint32_t           max = pare_model_info_of(b->model)->n_ctx;
 
+    if (strcmp(name, "load") == 0) return test_load(b, diag);
+    if (strcmp(name, "quantize") == 0) return test_quantize(b, diag);
     if (sscanf(name, "pp%u@%u", &n, &depth) >= 1 && n > 0 && n + depth <= max) {
         PARE_FORWARD(time_test(b, &s, depth, n, 1, MAX_BATCH, diag));
         m = limits_of_test(b);
@@ -188,7 +254,7 @@ static int run_test(struct bench *b, const char *name, struct pare_diag *diag)
         m = limits_of_test(b);
         add_test(b, name, &s, limit_decode(b, &m, n, 0), &m);
     } else {
-        PARE_FAIL(diag, PARE_E_USAGE, "unknown test \"%.40s\" (or beyond the context of %u): pp512, pp512@4096, tg128, tg128@4096, b4, b8", name, max);
+        PARE_FAIL(diag, PARE_E_USAGE, "unknown test \"%.40s\" (or beyond the context of %u): pp512, pp512@4096, tg128, tg128@4096, b4, b8, load, quantize", name, max);
     }
     return PARE_OK;
 }
@@ -253,17 +319,18 @@ static int run_all(struct bench *b, const char *tests, struct pare_diag *diag)
 static int bench_model(const char *path, struct bench *b, json_t *doc, struct pare_diag *diag)
 {
     const char               *tests = b->s->tests != NULL ? b->s->tests : "pp512,tg128";
-    struct pare_model_options mo = { b->s->f32_activations ? PARE_ACT_F32 : PARE_ACT_INT8, false, longest(tests) };
     const struct pare_dtype  *type = pare_dtype_by_name(b->s->type != NULL ? b->s->type : "q8_0");
     int                       rc;
 
+    b->options = (struct pare_model_options){ b->s->f32_activations ? PARE_ACT_F32 : PARE_ACT_INT8, false, longest(tests) };
+    b->type = type;
     if (b->s->synthetic != NULL) {
         PARE_FAIL_IF(diag, type == NULL, PARE_E_USAGE, "unknown type \"%.40s\"", b->s->type);
         rc = pare_synthetic_create(&b->ckpt, b->s->synthetic, type, diag);
     } else {
         rc = pare_checkpoint_open(&b->ckpt, path, diag);
     }
-    if (rc == PARE_OK) rc = pare_model_create(&b->model, b->ckpt, &mo, b->job, diag);
+    if (rc == PARE_OK) rc = pare_model_create(&b->model, b->ckpt, &b->options, b->job, diag);
     if (rc == PARE_OK) rc = pare_kv_type_of(b->s->kv, pare_model_info_of(b->model), &b->kv, diag);
     if (rc == PARE_OK) rc = pare_work_create(&b->work, b->model, MAX_BATCH, b->job, diag);
     if (rc == PARE_OK) {

@@ -31,7 +31,7 @@ static void print_machine(const json_t *m)
 static void print_tests(const json_t *tests)
 {
     char    buf[128];
-    size_t  i, width = 14;
+    size_t  i, width = 16;
     json_t *t;
 
     json_array_foreach(tests, i, t)
@@ -43,7 +43,11 @@ static void print_tests(const json_t *tests)
     puts(" | --------: | ------: | --------: | -------: |");
     json_array_foreach(tests, i, t)
     {
-        printf("| %-*s |", (int)width, pare_cli_clean(pare_cli_string(t, "name"), width, buf, sizeof buf));
+        char name[64];
+
+        snprintf(name, sizeof name, "%.40s", pare_cli_string(t, "name"));
+        if (pare_cli_present(t, "seconds")) snprintf(name, sizeof name, "%.20s %.3g s", pare_cli_string(t, "name"), pare_cli_number(t, "seconds"));
+        printf("| %-*s |", (int)width, pare_cli_clean(name, width, buf, sizeof buf));
         cell_number(t, "tps", "%9.2f");
         if (pare_cli_present(t, "sd")) printf(" %7.2f |", pare_cli_number(t, "sd"));
         else fputs("       - |", stdout);

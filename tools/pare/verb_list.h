@@ -22,7 +22,7 @@ VERB(eval, "MODEL", 1, 1, "perplexity on a text, and divergence from a base mode
      "next token, each with its standard error.",
      "pare eval small.gguf --base model.gguf --text wiki.txt --chunks 20")
 VERB(bench, "[MODEL]", 0, 1, "speed, beside what this machine can do",
-     "Measures tests named ppN (prompt of N tokens), tgN (N tokens generated), bN (N sequences at once), tgN@D and ppN@D (at depth D), "
+     "Measures tests named ppN (prompt of N tokens), tgN (N tokens generated), bN (N sequences at once), tgN@D and ppN@D (at depth D), load (open the weights once more) and quantize (f16 weights to --type), "
      "and prints each beside the limit that follows from the memory bandwidth and the arithmetic measured in the same process.",
      "pare bench small.gguf --tests pp512,tg128,tg128@4096")
 VERB(inspect, "MODEL", 1, 1, "metadata, tensors and sizes of a model file",

@@ -18,6 +18,12 @@ json_is 'tests[0].name' pp8; json_is 'tests[1].name' tg4; json_true 'tests[0].tp
 json_has 'tests[0].sd' 'tests[0].limit_tps' 'tests[0].fraction'; err_empty
 try "bench of random weights in a type that is only read, at a depth" 0 bench --synthetic demo --type iq2_xs --tests pp8@16,tg4@16 --kv q4_0 --repeat 1 --json -q
 
+try "bench of opening and of quantizing" 0 bench --synthetic demo --type q4_k --tests load,quantize --repeat 1 --json -q
+json_is 'tests[0].name' load; json_is 'tests[1].name' quantize; json_true 'tests[0].seconds' '>' 0; json_true 'tests[1].seconds' '>' 0
+json_true 'tests[1].fraction' '<' 1; err_empty
+try "bench of quantizing to a type that is only read" 2 bench --synthetic demo --type iq2_xs --tests quantize --repeat 1
+err_has iq2_xs
+
 try "bench with a test that is none" 2 bench $model --tests pp8,walk --repeat 1
 
 # Ctrl-C while text comes: the work ends, what was written stays, and the status says so.
