@@ -36,7 +36,7 @@ struct bench {
 };
 
 #define MAX_BATCH 512
-#define MAX_SESSIONS 16
+#define MAX_SESSIONS 64
 
 static int32_t token(const struct bench *b, uint64_t i)
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "tensor/enc_block.h"
-#include "tensor/enc_lanes.h"
+#include "tensor/enc_put.h"
 #include "tensor/enc_super.h"
 #include "tensor/encode.h"
 #include "tensor/iq_tables.h"

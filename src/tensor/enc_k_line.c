@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "tensor/enc_k_min.h"
-#include "tensor/enc_lanes.h"
+#include "tensor/enc_put.h"
 #include "tensor/enc_super.h"
 #include "tensor/encode.h"
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "tensor/enc_k_min.h"
-#include "tensor/enc_lanes.h"
+#include "tensor/enc_put.h"
 
 enum { KEEP = 4, ROUNDS = 4, TRIES = 27, FIRST = 5, LANES = PARE_ENC_WIDE };
 
@@ -38,11 +38,8 @@ static void place(const struct job *q, int reach, int reach_m, const struct pare
     float d[LANES], dmin[LANES], at[LANES], s[LANES], m[LANES], error[LANES];
 
     spread(q, o, d, dmin);
-    for (int g = 0; g < LANES; g++) {
-        if (near != NULL) at[g] = g / q->n_group < q->supers ? near[g / q->n_group].s[g % q->n_group] : 0.0f;
-        else at[g] = pare_enc_within(d[g] != 0.0f ? q->j->scale[g] / d[g] : 0.0f, 0.0f, q->j->s_hi);
-    }
-    q->wide->line_place(q->j, reach, reach_m, at, d, dmin, s, m, error);
+    for (int g = 0; g < LANES; g++) at[g] = near != NULL && g / q->n_group < q->supers ? near[g / q->n_group].s[g % q->n_group] : 0.0f;
+    q->wide->line_place(q->j, reach, reach_m, near != NULL ? at : NULL, d, dmin, s, m, error);
     for (int b = 0; b < q->supers; b++) {
         e[b] = 0.0f;
         for (int g = 0; g < q->n_group; g++) {

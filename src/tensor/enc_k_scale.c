@@ -6,7 +6,7 @@
  * columns, byte j of the pairs holds columns j, j + 32, j + 64, j + 96 from the low bits up. */
 #include <string.h>
 
-#include "tensor/enc_lanes.h"
+#include "tensor/enc_put.h"
 #include "tensor/enc_super.h"
 #include "tensor/encode.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "tensor/enc_block.h"
-#include "tensor/enc_lanes.h"
+#include "tensor/enc_put.h"
 #include "tensor/encode.h"
 
 static void put_fifth_bits(uint8_t *dst, const uint8_t *code)

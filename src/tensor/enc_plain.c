@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * src/tensor/enc_plain.c: rows of half precision and bfloat16, each weight rounded to nearest even on its own. */
 #include "tensor/dtype.h"
-#include "tensor/enc_lanes.h"
+#include "tensor/enc_put.h"
 #include "tensor/encode.h"
 
 /* Magnitudes above the largest half become that, not infinity: one infinite weight would turn every result into NaN. */

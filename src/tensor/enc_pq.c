@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "tensor/enc_lanes.h"
+#include "tensor/enc_put.h"
 #include "tensor/enc_wide.h"
 #include "tensor/encode.h"
 #include "tensor/pq_codebook.h"

@@ -123,13 +123,32 @@ struct pare_enc_unit pare_enc_unit_of(const float *src, const float *importance,
     return u;
 }
 
+/* Loops of a constant length become vector code. */
+static void scale_row(float *to, const float *from, int n, float up)
+{
+    int i = 0;
+
+    for (; i + 16 <= n; i += 16)
+        for (int j = 0; j < 16; j++) to[i + j] = from[i + j] * up;
+    for (; i < n; i++) to[i] = from[i] * up;
+}
+
+static void weigh_row(float *to, const float *importance, int n, double up)
+{
+    int i = 0;
+
+    for (; i + 16 <= n; i += 16)
+        for (int j = 0; j < 16; j++) to[i + j] = (float)((double)importance[i + j] * up);
+    for (; i < n; i++) to[i] = (float)((double)importance[i] * up);
+}
+
 void pare_enc_load(const struct pare_enc_unit *u, float *x, float *w, const float *src, const float *importance, int have, int n,
                    int group)
 {
-    for (int i = 0; i < have; i++) x[i] = src[i] * u->up;
-    for (int i = have; i < n; i++) x[i] = 0.0f;
-    for (int i = 0; i < have; i++) w[i] = u->weighted ? (float)((double)importance[i] * u->w_up) : 1.0f;
-    for (int i = have; i < n; i++) w[i] = 0.0f;
+    scale_row(x, src, have, u->up);
+    if (u->weighted) weigh_row(w, importance, have, u->w_up);
+    for (int i = 0; i < have && !u->weighted; i++) w[i] = 1.0f;
+    for (int i = have; i < n; i++) x[i] = w[i] = 0.0f;
     for (int j = 0; u->weighted && j < have; j += group) {
         int end = j + group < have ? j + group : have;
         float sum = 0.0f;

@@ -61,7 +61,7 @@ struct pare_enc_wide {
     void (*line_scale_costs)(const struct pare_enc_lines *j, int lo, int hi, const float *d, float *cost);
     /* cost[v]: of rounding the bases to multiples of dmin[v], the scales being rounded to multiples of d. */
     void (*line_base_costs)(const struct pare_enc_lines *j, int lo, int hi, float d, const float *dmin, float *cost);
-    /* Whole numbers s within `reach` of near, for each the minima m within reach_m of what its codes ask for: the least error e. */
+    /* Whole numbers s within `reach` of near (NULL: of the ideal scales), for each the minima m within reach_m of what its codes ask for: the least error e. */
     void (*line_place)(const struct pare_enc_lines *j, int reach, int reach_m, const float *near, const float *d, const float *dmin, float *s,
                        float *m, float *e);
     void (*line_sums)(const struct pare_enc_lines *j, const float *scale, const float *base, struct pare_enc_line_sums *sums);

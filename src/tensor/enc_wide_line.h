@@ -217,11 +217,12 @@ static void line_base_costs(const struct pare_enc_lines *j, int lo, int hi, floa
 static void line_place(const struct pare_enc_lines *j, int reach, int reach_m, const float *near, const float *dp, const float *dminp, float *sp,
                        float *mp, float *ep)
 {
-    v16 zero = v_set1(0.0f), d = v_load(dp), dmin = v_load(dminp), inv_min = wide_over(dmin), centre = v_load(near), top = line_top(j);
+    v16 zero = v_set1(0.0f), d = v_load(dp), dmin = v_load(dminp), inv_min = wide_over(dmin), top = line_top(j), centre;
     v16 s_hi = v_set1(j->s_hi), m_hi = v_select_lt(zero, v_abs(dmin), s_hi, zero), over_h1 = wide_over(v_load(j->h1));
     v16 ideal = v_load(j->scale), base = v_load(j->base), slope = v_load(j->slope);
     v16 best = v_set1(INFINITY), best_s = zero, best_m = zero;
 
+    centre = near != NULL ? v_load(near) : wide_within(v_mul(ideal, wide_over(d)), zero, s_hi);
     for (int i = -reach; i <= reach; i++) {
         v16 s = v_min(v_max(v_add(centre, v_set1((float)i)), zero), s_hi), scale = v_mul(d, s);
         v16 want = line_base_for(base, slope, ideal, scale), m;

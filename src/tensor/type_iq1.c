@@ -8,7 +8,7 @@
  * value = d * (2 scale + 1) * (t +- 1/8) = (d / 8) * (2 scale + 1) * (8 t +- 1), with t in {-1, 0, 1}. */
 #include "base/checked.h"
 #include "tensor/dtype_list.h"
-#include "tensor/enc_lanes.h"
+#include "tensor/enc_put.h"
 #include "tensor/iq_tables.h"
 #include "tensor/spread.h"
 #include "tensor/unpacked.h"

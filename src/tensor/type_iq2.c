@@ -9,7 +9,7 @@
  * integers, and d / 8 is exact in f32, though not always in f16. */
 #include "base/checked.h"
 #include "tensor/dtype_list.h"
-#include "tensor/enc_lanes.h"
+#include "tensor/enc_put.h"
 #include "tensor/iq_tables.h"
 #include "tensor/spread.h"
 #include "tensor/unpacked.h"

@@ -8,7 +8,7 @@
  * magnitude. All factors but the first are integers. */
 #include "base/checked.h"
 #include "tensor/dtype_list.h"
-#include "tensor/enc_lanes.h"
+#include "tensor/enc_put.h"
 #include "tensor/iq_tables.h"
 #include "tensor/spread.h"
 #include "tensor/unpacked.h"

@@ -11,7 +11,7 @@
  * d and dmin are f16 elsewhere. Codes lie in planes: the same byte serves columns that are 32 (q6_k's low bits: 64) apart. */
 #include "base/checked.h"
 #include "tensor/dtype_list.h"
-#include "tensor/enc_lanes.h"
+#include "tensor/enc_put.h"
 #include "tensor/encode.h"
 #include "tensor/unpacked.h"
 

@@ -11,7 +11,7 @@
  * A minimum that is added is dmin = -min times m = 1 in the integer view. */
 #include "base/checked.h"
 #include "tensor/dtype_list.h"
-#include "tensor/enc_lanes.h"
+#include "tensor/enc_put.h"
 #include "tensor/encode.h"
 #include "tensor/spread.h"
 #include "tensor/unpacked.h"

@@ -5,7 +5,7 @@
  * of a row stand together so that a reader can take them in one go, and the codes stay aligned to their own size. */
 #include "base/checked.h"
 #include "tensor/dtype_list.h"
-#include "tensor/enc_lanes.h"
+#include "tensor/enc_put.h"
 #include "tensor/encode.h"
 #include "tensor/pq_codebook.h"
 #include "tensor/spread.h"

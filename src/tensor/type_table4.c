@@ -9,7 +9,7 @@
  * are integers, and the scale halved. e = 255 is NaN there; readers of GGUF take it as a plain exponent, and so do we. */
 #include "base/checked.h"
 #include "tensor/dtype_list.h"
-#include "tensor/enc_lanes.h"
+#include "tensor/enc_put.h"
 #include "tensor/encode.h"
 #include "tensor/iq_tables.h"
 #include "tensor/spread.h"

@@ -8,7 +8,7 @@
  * 240 + 4 n + j for the last 4. */
 #include "base/checked.h"
 #include "tensor/dtype_list.h"
-#include "tensor/enc_lanes.h"
+#include "tensor/enc_put.h"
 #include "tensor/unpacked.h"
 
 /* digits digits of each of n bytes; digit k of byte j goes to idx[k * n + j] */

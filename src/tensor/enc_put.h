@@ -1,23 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/tensor/enc_lanes.h: arithmetic shared by the encoders' inner loops, and the packing that several layouts have in common. */
-#ifndef PARE_TENSOR_ENC_LANES_H
-#define PARE_TENSOR_ENC_LANES_H
+ * src/tensor/enc_put.h: the packing of codes that several layouts have in common. */
+#ifndef PARE_TENSOR_ENC_PUT_H
+#define PARE_TENSOR_ENC_PUT_H
 
 #include <stdint.h>
-
-/* Adding and taking away 1.5 * 2^23 rounds |y| < 2^22 to a whole number, ties to even; it vectorises, and does not call libm. */
-static inline float pare_enc_round(float y)
-{
-    return (y + 12582912.0f) - 12582912.0f;
-}
-
-/* y rounded and held within lo .. hi, whole numbers. */
-static inline float pare_enc_within(float y, float lo, float hi)
-{
-    y = y > lo ? y : lo;
-    y = y < hi ? y : hi;
-    return pare_enc_round(y);
-}
 
 static inline void pare_enc_put16(uint8_t *p, uint16_t v)
 {
