@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "base/status.h"
 #include "eval/bench_encode.h"
+#include "eval/bench_kernels.h"
 #include "eval/opened.h"
 #include "eval/synthetic.h"
 
@@ -353,63 +354,6 @@ static int bench_model(const char *path, struct bench *b, json_t *doc, struct pa
     return rc;
 }
 
-/* One matrix of TinyLlama's feed-forward width, each type, one token and many: the kernels without anything around them. */
-static int bench_kernels(struct bench *b, struct pare_diag *diag)
-{
-    const uint64_t rows = 5632, cols = 2048;
-    const uint32_t copies = 12, many = 256;
-    float   *x = pare_aligned(many * cols * sizeof *x), *y = pare_aligned(many * rows * sizeof *y);
-    void    *scratch = pare_aligned(pare_linear_scratch(many, cols, pare_job_threads(b->job)));
-    int      rc = x == NULL || y == NULL || scratch == NULL ? PARE_NOMEM(diag) : PARE_OK;
-
-    for (uint64_t i = 0; rc == PARE_OK && i < many * cols; i++) x[i] = pare_rng_normal(3, PARE_RNG_SYNTH, i);
-    for (int k = 0; k < PARE_TYPE_COUNT && rc == PARE_OK; k++) {
-        const struct pare_dtype *type = pare_dtype_of((enum pare_type)k);
-        struct pare_linear       l[12];
-        uint64_t                 row, bytes = 0;
-        uint8_t                 *data;
-        memset(l, 0, sizeof l);
-        if (!(type->caps & PARE_DT_QUANT) || !pare_dtype_row_bytes(type, cols, &row)) continue;
-        data = pare_aligned(rows * row);
-        if (data == NULL) rc = PARE_NOMEM(diag);
-        for (uint32_t c = 0; c < copies && rc == PARE_OK; c++) {
-            memset(data, 0, rows * row);
-            rc = pare_linear_bind(&l[c], type, data, row, rows, cols, PARE_ACT_INT8, b->job, diag);
-            if (rc == PARE_OK) bytes = pare_packed_bytes(&l[c].part[0].packed);
-        }
-        for (int batch = 0; batch < 4 && rc == PARE_OK; batch++) {
-            uint32_t n = (const uint32_t[]){ 1, 4, 8, many }[batch];
-            double   best = 1e30, memory = n * b->limits.read_bytes / (double)bytes, compute = b->limits.int8_ops / (2.0 * (double)rows * (double)cols);
-            double   limit = memory < compute ? memory : compute;
-            char     name[64];
-            json_t  *o = json_object();
-            for (int round = 0; round < 5; round++) {
-                double t = pare_now();
-                for (uint32_t c = 0; c < (n == many ? 2 : copies); c++) {
-                    struct pare_linear_out out = { &l[c], y, rows };
-                    pare_linear_apply(&out, 1, x, cols, n, scratch, b->job);
-                }
-                t = (pare_now() - t) / (n == many ? 2 : copies);
-                if (t < best) best = t;
-            }
-            snprintf(name, sizeof name, "%s x%u", type->name, n);
-            json_object_set_new(o, "name", json_string(name));
-            json_object_set_new(o, "tps", json_real(n / best));
-            json_object_set_new(o, "sd", json_real(0));
-            json_object_set_new(o, "limit_tps", json_real(limit));
-            json_object_set_new(o, "fraction", json_real(n / best / limit));
-            json_array_append_new(b->tests, o);
-        }
-        for (uint32_t c = 0; c < copies; c++) pare_linear_free(&l[c]);
-        pare_aligned_free(data);
-        if (rc == PARE_OK) rc = pare_job_check(b->job, diag);
-    }
-    pare_aligned_free(x);
-    pare_aligned_free(y);
-    pare_aligned_free(scratch);
-    return rc;
-}
-
 int pare_bench(const char *path, const struct pare_bench_settings *s, char **json, struct pare_job *job, struct pare_diag *diag)
 {
     struct bench b = { .s = s, .job = job };
@@ -420,7 +364,7 @@ int pare_bench(const char *path, const struct pare_bench_settings *s, char **jso
     b.tests = json_array();
     pare_measure_limits(&b.limits, job->team, job->tier, 1.0);
     b.best = b.limits;
-    rc = s->kernels ? bench_kernels(&b, diag) : bench_model(path, &b, doc, diag);
+    rc = s->kernels ? pare_bench_kernels(b.tests, &b.limits, job, diag) : bench_model(path, &b, doc, diag);
     json_object_set_new(doc, "machine", machine(&b));
     json_object_set_new(doc, "tests", b.tests);
     if (rc == PARE_OK && (*json = pare_json_text(doc)) == NULL) rc = PARE_NOMEM(diag);
