@@ -11,7 +11,7 @@
 #include "tensor/enc_k_min.h"
 #include "tensor/enc_put.h"
 
-enum { KEEP = 4, ROUNDS = 4, TRIES = 27, FIRST = 5, LANES = PARE_ENC_WIDE };
+enum { KEEP = 4, ROUNDS = 4, TRIES = 27, FIRST = 4, LANES = PARE_ENC_WIDE };
 
 struct job {
     struct pare_enc_lines *j;
@@ -178,7 +178,7 @@ static void descend(const struct job *q, struct pare_enc_k_min *out, float *best
             some = some || active[b];
         }
         if (!some) break;
-        place(q, round == 0 ? 2 : 1, 1, out, next, e);
+        place(q, 1, 1, out, next, e);
         for (int b = 0; b < q->supers; b++) {
             active[b] = active[b] && e[b] < best[b];
             if (active[b]) best[b] = e[b], out[b] = next[b];

@@ -14,7 +14,7 @@ static const struct {
     int   n;
 } search[9] = {
     [2] = { 0.42f, 1.14f, 13 }, [3] = { 0.62f, 1.26f, 14 }, [4] = { 0.80f, 1.34f, 19 },
-    [5] = { 0.88f, 1.24f, 20 }, [6] = { 0.92f, 1.30f, 28 }, [8] = { 0.965f, 1.200f, 94 },
+    [5] = { 0.88f, 1.24f, 20 }, [6] = { 0.92f, 1.30f, 24 }, [8] = { 0.965f, 1.200f, 94 },
 };
 
 static void set_range(struct pare_enc_book *b, int bits)
@@ -23,7 +23,7 @@ static void set_range(struct pare_enc_book *b, int bits)
     b->t1 = search[bits].t1;
     b->n_grid = search[bits].n;
     /* With many levels the error as a function of the scale is rough, so more draws find a better one; below, more do not help. */
-    b->keep = bits < 6 ? 3 : PARE_ENC_KEEP;
+    b->keep = bits < 6 ? 3 : bits == 6 ? 6 : PARE_ENC_KEEP;
     b->reach = bits < 6 ? 3 : 4;
 }
 
