@@ -19,7 +19,7 @@ struct error_job {
     uint8_t                  *code;   /* [threads][row bytes] */
     float                    *back;   /* [threads][cols] */
     uint64_t                  n, code_bytes;
-    const struct pare_enc_wide *loops;
+    const struct pare_enc_wide *wide;
 };
 
 /* One chunk: one candidate of one sampled row. Sums are kept apart and added in order, so threads change no bit. */
@@ -33,7 +33,7 @@ static void one_error(void *ctx, uint32_t chunk, uint32_t worker)
 
     if (type->encode == NULL || !(type->caps & PARE_DT_QUANT)) return; /* the source as it is: no error */
     if (type == e->t->slot->weight.type) return;
-    pare_enc_use(e->loops);
+    pare_enc_use(e->wide);
     type->encode(code, e->rows + r * cols, cols, e->t->importance);
     type->decode(back, code, cols);
     pare_weighted_error(e->rows + r * cols, back, e->t->importance, cols, &e->err[chunk], &e->norm[chunk]);
@@ -43,7 +43,7 @@ static int target_errors(struct pare_target *t, struct pare_job *job, struct par
 {
     uint32_t         threads = pare_team_size(job->team);
     uint64_t         n = t->rows / 8, step;
-    struct error_job e = { .t = t, .loops = pare_enc_wide_for(job->tier) };
+    struct error_job e = { .t = t, .wide = pare_enc_wide_for(job->tier) };
     float           *rows;
     int              rc = PARE_OK;
 

@@ -213,19 +213,20 @@ static int test_load(struct bench *b, struct pare_diag *diag)
 static int test_quantize(struct bench *b, struct pare_diag *diag)
 {
     uint32_t           repeat = b->s->repeat != 0 ? b->s->repeat : 3;
-    double             sum = 0, sum2 = 0, t, all = (double)(b->weights + b->head_weights);
+    double             sum = 0, sum2 = 0, all = (double)(b->weights + b->head_weights), *seconds = pare_alloc_array(repeat, sizeof *seconds);
     uint64_t           n;
     struct pare_limits m;
     struct speed       s;
+    int                rc = seconds == NULL ? PARE_NOMEM(diag) : pare_bench_encode(b->type, b->job, repeat, seconds, &n, diag);
 
-    for (uint32_t r = 0; r <= repeat; r++) { /* the first one touches the memory */
-        PARE_FORWARD(pare_bench_encode(b->type, b->job, &t, &n, diag));
-        if (r == 0) continue;
-        t = (double)n / t / all;
+    for (uint32_t r = 0; r < repeat && rc == PARE_OK; r++) {
+        double t = (double)n / seconds[r] / all;
+
         sum += t;
         sum2 += t * t;
-        PARE_FORWARD(pare_job_check(b->job, diag));
     }
+    pare_free(seconds);
+    if (rc < 0) return rc;
     s = speed_of(sum, sum2, repeat);
     m = limits_of_test(b);
     add_test(b, "quantize", &s, m.read_bytes / (2 * all), &m);

@@ -5,7 +5,6 @@
 #include "base/rng.h"
 #include "base/status.h"
 #include "kernel/enc_tiers.h"
-#include "kernel/peak.h"
 
 enum { COLS = 2048, ROWS = 1024, CHUNK = 4 };
 
@@ -30,7 +29,8 @@ static void encode_chunk(void *ctx, uint32_t chunk, uint32_t worker)
     }
 }
 
-int pare_bench_encode(const struct pare_dtype *type, struct pare_job *job, double *seconds, uint64_t *weights, struct pare_diag *diag)
+int pare_bench_encode(const struct pare_dtype *type, struct pare_job *job, uint32_t rounds, double *seconds, uint64_t *weights,
+                      struct pare_diag *diag)
 {
     struct encode e = { .type = type, .wide = pare_enc_wide_for(job->tier) };
     uint16_t     *src;
@@ -40,15 +40,17 @@ int pare_bench_encode(const struct pare_dtype *type, struct pare_job *job, doubl
         PARE_FAIL(diag, PARE_E_USAGE, "type %s is read, but not written", type->name);
     src = pare_alloc_array(*weights, sizeof *src);
     e.dst = pare_alloc_array(ROWS, e.row_bytes);
-    if (src != NULL && e.dst != NULL) {
-        for (uint64_t i = 0; i < *weights; i++) src[i] = pare_f32_to_f16(0.02f * pare_rng_normal(5, PARE_RNG_SYNTH, i));
-        e.src = src;
-        *seconds = pare_now();
-        pare_team_run(job->team, ROWS / CHUNK, encode_chunk, &e);
-        *seconds = pare_now() - *seconds;
-    }
     int rc = src != NULL && e.dst != NULL ? PARE_OK : PARE_NOMEM(diag);
 
+    for (uint64_t i = 0; i < *weights && rc == PARE_OK; i++) src[i] = pare_f32_to_f16(0.02f * pare_rng_normal(5, PARE_RNG_SYNTH, i));
+    e.src = src;
+    for (uint32_t r = 0; r <= rounds && rc == PARE_OK; r++) {
+        double t = pare_now();
+
+        pare_team_run(job->team, ROWS / CHUNK, encode_chunk, &e);
+        if (r > 0) seconds[r - 1] = pare_now() - t;
+        rc = pare_job_check(job, diag);
+    }
     pare_free(src);
     pare_free(e.dst);
     return rc;

@@ -57,18 +57,13 @@ static void encode(uint8_t *dst, const float *src, uint64_t cols, const float *i
 {
     struct pare_enc_lines j = { .bits = l->bits, .s_hi = (float)l->s_max };
     struct pare_enc_k_min o[2];
-    uint64_t step = (uint64_t)(PARE_ENC_WIDE * l->group);
-    float x[512], w[512];
-    uint8_t code[512];
+    uint8_t code[2 * 256];
+    int k[2], n;
 
-    for (uint64_t c = 0; c < cols; c += step) {
-        int supers = (int)((cols - c < step ? cols - c : step) / 256), k[2];
-
-        for (int b = 0; b < supers; b++)
-            k[b] = pare_enc_load_super(x + 256 * b, w + 256 * b, src, importance, c + 256 * (uint64_t)b, l->group);
-        pare_enc_spread(&j.at, x, w, supers * 256 / l->group, l->group);
-        pare_enc_k_min_fit(&j, supers, k, o, code);
-        for (int b = 0; b < supers; b++, dst += l->bytes) l->write(dst, &o[b], code + 256 * b);
+    for (uint64_t c = 0; c < cols; c += 256 * (uint64_t)n) {
+        n = pare_enc_load_supers(&j.at, k, src + c, importance != NULL ? importance + c : NULL, cols - c, l->group);
+        pare_enc_k_min_fit(&j, n, k, o, code);
+        for (int b = 0; b < n; b++, dst += l->bytes) l->write(dst, &o[b], code + 256 * b);
     }
 }
 

@@ -105,7 +105,7 @@ static float try_scale(float largest, int u, int s_max, int k, uint16_t *bits)
 static void all_tries(float *d, uint16_t *bits, float largest, int s_max, int k)
 {
     for (int u = 0; u < TRIES; u++) d[u] = try_scale(largest, u, s_max, k, &bits[u]);
-    for (int u = TRIES; u < PARE_ENC_DRAWS; u++) d[u] = 0.0f;
+    for (int u = TRIES; u < PARE_ENC_LINE_DRAWS; u++) d[u] = 0.0f;
 }
 
 /* Puts c into list[0 .. n - 1], sorted by cost, at most `most` long, unless it is there; returns the new n. */
@@ -130,7 +130,7 @@ static int shortlist(const struct job *q, int b, struct pare_enc_k_min *list)
 {
     int lo = b * q->n_group, hi = lo + q->n_group, s_max = (int)q->j->s_hi, n_first = 0, n = 0;
     struct pare_enc_k_min first[FIRST], c;
-    float first_cost[FIRST], cost[KEEP], d[PARE_ENC_DRAWS], sum[PARE_ENC_DRAWS], scale = 0.0f, depth = 0.0f;
+    float first_cost[FIRST], cost[KEEP], d[PARE_ENC_LINE_DRAWS], sum[PARE_ENC_LINE_DRAWS], scale = 0.0f, depth = 0.0f;
     uint16_t bits[TRIES];
 
     for (int g = lo; g < hi; g++) {

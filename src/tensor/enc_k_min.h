@@ -14,7 +14,7 @@ struct pare_enc_k_min {
     bool     turned;
     uint8_t  s[16], m[16];
 };
-/* One super-block of 16 groups of 16, or one or two of 8 groups of 32, spread over j->at from pare_enc_load with exponents k; j->bits
+/* One super-block of 16 groups of 16, or one or two of 8 groups of 32, loaded into j->at with exponents k; j->bits
  * and j->s_hi are set. Writes the codes too, 0 .. 2^bits - 1, 256 a super-block. Overwrites j. */
 void pare_enc_k_min_fit(struct pare_enc_lines *j, int supers, const int *k, struct pare_enc_k_min *out, uint8_t *code);
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "tensor/enc_put.h"
-#include "tensor/enc_wide.h"
+#include "tensor/enc_super.h"
 #include "tensor/encode.h"
 #include "tensor/pq_codebook.h"
 

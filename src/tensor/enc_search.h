@@ -61,8 +61,4 @@ float pare_enc_f16(float scaled, int k, uint16_t *bits);
 /* x * 2^k as ldexpf, without the call; |k| <= 250. */
 float pare_enc_scaled_by(float x, int k);
 
-/* Candidates for d: u is 0 .. PARE_ENC_TRIES - 1; `extreme` is the ideal scale of largest magnitude. */
-enum { PARE_ENC_TRIES = 40 };
-float pare_enc_try_d(float extreme, int u, int s_lo, int s_hi, int k, uint16_t *bits);
-
 #endif

@@ -167,29 +167,33 @@ void pare_enc_super_fit(struct pare_enc_scales *j, int supers, const int *k, str
     write_codes(&q, out, code);
 }
 
-int pare_enc_load_super(float *x, float *w, const float *src, const float *importance, uint64_t at, int group)
+int pare_enc_load_supers(struct pare_enc_groups *at, int *k, const float *src, const float *importance, uint64_t cols, int group)
 {
-    const float *imp = importance != NULL ? importance + at : NULL;
-    struct pare_enc_unit u = pare_enc_unit_of(src + at, imp, 256);
+    float x[2 * 256], w[2 * 256];
+    int n = PARE_ENC_WIDE * group / 256;
 
-    pare_enc_load(&u, x, w, src + at, imp, 256, 256, group);
-    return u.k;
+    if (cols < (uint64_t)n * 256) n = (int)(cols / 256);
+    for (int b = 0; b < n; b++) {
+        const float *imp = importance != NULL ? importance + 256 * b : NULL;
+        struct pare_enc_unit u = pare_enc_unit_of(src + 256 * b, imp, 256);
+
+        pare_enc_load(&u, x + 256 * b, w + 256 * b, src + 256 * b, imp, 256, 256, group);
+        k[b] = u.k;
+    }
+    pare_enc_spread(at, x, w, n * 256 / group, group);
+    return n;
 }
 
 void pare_enc_super_rows(const struct pare_enc_super_layout *l, uint8_t *dst, const float *src, uint64_t cols, const float *importance)
 {
     struct pare_enc_scales j = { .book = l->book, .s_lo = (float)l->s_lo, .s_hi = (float)l->s_hi };
     struct pare_enc_super o[2];
-    uint64_t step = (uint64_t)(PARE_ENC_WIDE * l->group);
-    float x[512], w[512];
-    uint8_t code[512];
+    uint8_t code[2 * 256];
+    int k[2], n;
 
-    for (uint64_t c = 0; c < cols; c += step) {
-        int supers = (int)((cols - c < step ? cols - c : step) / 256), k[2];
-
-        for (int b = 0; b < supers; b++) k[b] = pare_enc_load_super(x + 256 * b, w + 256 * b, src, importance, c + 256 * (uint64_t)b, l->group);
-        pare_enc_spread(&j.at, x, w, supers * 256 / l->group, l->group);
-        pare_enc_super_fit(&j, supers, k, o, code);
-        for (int b = 0; b < supers; b++, dst += l->bytes) l->write(dst, &o[b], code + 256 * b);
+    for (uint64_t c = 0; c < cols; c += 256 * (uint64_t)n) {
+        n = pare_enc_load_supers(&j.at, k, src + c, importance != NULL ? importance + c : NULL, cols - c, l->group);
+        pare_enc_super_fit(&j, n, k, o, code);
+        for (int b = 0; b < n; b++, dst += l->bytes) l->write(dst, &o[b], code + 256 * b);
     }
 }

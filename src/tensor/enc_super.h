@@ -11,12 +11,17 @@ struct pare_enc_super {
     float    d;      /* the same in the scaled domain */
     int8_t   s[16];
 };
-/* One super-block of 16 groups of 16, or one or two of 8 groups of 32, spread over j->at from pare_enc_load_super with exponents k;
+/* One super-block of 16 groups of 16, or one or two of 8 groups of 32, loaded into j->at with exponents k;
  * j->book, s_lo and s_hi are set. Writes the codes too, 256 a super-block. */
 void pare_enc_super_fit(struct pare_enc_scales *j, int supers, const int *k, struct pare_enc_super *out, uint8_t *code);
 
-/* Scales the super-block at columns [at, at + 256) of a row, as pare_enc_load; returns its exponent. */
-int pare_enc_load_super(float *x, float *w, const float *src, const float *importance, uint64_t at, int group);
+/* Loads the next super-blocks of a row, of which `cols` columns are left: as many as fill the lanes. k: their exponents. Returns how
+ * many there are, 1 or 2. */
+int pare_enc_load_supers(struct pare_enc_groups *at, int *k, const float *src, const float *importance, uint64_t cols, int group);
+
+/* Candidates for d: u is 0 .. PARE_ENC_TRIES - 1; `extreme` is the ideal scale of largest magnitude. */
+enum { PARE_ENC_TRIES = 40 };
+float pare_enc_try_d(float extreme, int u, int s_lo, int s_hi, int k, uint16_t *bits);
 
 /* A row of such super-blocks; write makes the `bytes` bytes of one. */
 struct pare_enc_super_layout {

@@ -9,7 +9,7 @@
 
 #include "tensor/enc_search.h"
 
-enum { PARE_ENC_WIDE = 16, PARE_ENC_DRAWS = 48 };
+enum { PARE_ENC_WIDE = 16, PARE_ENC_DRAWS = 48, PARE_ENC_LINE_DRAWS = 32 };
 
 /* Sixteen groups of n = 16 or 32 columns: column i of group g at [16 i + g]. A lane without a group has x = w = 0. */
 struct pare_enc_groups {
@@ -58,6 +58,7 @@ struct pare_enc_wide {
     void (*scale_codes)(const struct pare_enc_scales *j, const float *scale, float *code);
 
     void (*line_ideal)(struct pare_enc_lines *j);
+    /* The same for lines, u < PARE_ENC_LINE_DRAWS. */
     void (*line_scale_costs)(const struct pare_enc_lines *j, int lo, int hi, const float *d, float *cost);
     /* cost[v]: of rounding the bases to multiples of dmin[v], the scales being rounded to multiples of d. */
     void (*line_base_costs)(const struct pare_enc_lines *j, int lo, int hi, float d, const float *dmin, float *cost);

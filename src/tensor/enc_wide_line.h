@@ -180,7 +180,7 @@ static void line_scale_costs(const struct pare_enc_lines *j, int lo, int hi, con
 {
     v16 zero = v_set1(0.0f), top = v_set1(j->s_hi);
 
-    for (int u = 0; u < PARE_ENC_DRAWS; u += 16) {
+    for (int u = 0; u < PARE_ENC_LINE_DRAWS; u += 16) {
         v16 dv = v_load(d + u), inv = wide_over(dv), sum = zero;
 
         for (int g = lo; g < hi; g++) {
@@ -202,7 +202,7 @@ static void line_base_costs(const struct pare_enc_lines *j, int lo, int hi, floa
     float want[16];
 
     v_store(want, line_base_for(v_load(j->base), v_load(j->slope), scale, near));
-    for (int u = 0; u < PARE_ENC_DRAWS; u += 16) {
+    for (int u = 0; u < PARE_ENC_LINE_DRAWS; u += 16) {
         v16 step = v_load(dmin + u), inv = wide_over(step), sum = zero;
 
         for (int g = lo; g < hi; g++) {

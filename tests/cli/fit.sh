@@ -133,8 +133,8 @@ for how in "-t 1 --cpu-mask avx512" "-t 3 --cpu-mask avx2"; do
 done
 
 start "types of our own: the same plan and file with one thread of a lower tier"
-run 0 "$pare" fit "$model" --text "$tmp/short.txt" --methods pq3,q4_k --bpw 3.5 --no-proof -q -o "$tmp/all.gguf"
-run 0 "$pare" fit "$model" --text "$tmp/short.txt" --methods pq3,q4_k --bpw 3.5 --no-proof -q -o "$tmp/same.gguf" -t 1 --cpu-mask avx2
+run 0 "$pare" fit "$model" --text "$tmp/short.txt" --methods pq2,pq3,q4_k --bpw 3 --no-proof -q -o "$tmp/all.gguf"
+run 0 "$pare" fit "$model" --text "$tmp/short.txt" --methods pq2,pq3,q4_k --bpw 3 --no-proof -q -o "$tmp/same.gguf" -t 1 --cpu-mask avx2
 same "$tmp/same.gguf" "$tmp/all.gguf"
 
 start "--plan-only prints a plan and writes nothing"
