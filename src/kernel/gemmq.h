@@ -3,8 +3,8 @@
  * interleaved into a panel, so one accumulator lane belongs to one output and batch 1, 2..8 and many follow the same recipe
  * (tensor/dtype.h): the same bits for a token alone or in a batch, on every tier. ref/ is the definition.
  *
- * Activations: blocks of 32 columns; amax = max |x|; d = amax / 127; q = nearest-even(x * (127 / amax)), all 0 when amax == 0.
- * The row is padded with zeros to a multiple of 32. */
+ * Activations: blocks of 32 columns; amax = max |x|; d = amax / 127 rounded to 22 bits; q = nearest-even(x * (127 / amax)), all 0 when
+ * amax == 0. From 2^110 on amax counts as infinite (gemmq_layout.h). The row is padded with zeros to a multiple of 32. */
 #ifndef PARE_KERNEL_GEMMQ_H
 #define PARE_KERNEL_GEMMQ_H
 
@@ -13,14 +13,15 @@
 #define PARE_PANEL 16
 
 /* n activation rows of k columns; kp = k rounded up to 32. Blocks lie in the order that kernels read them: runs of PARE_QRUN blocks
- * (512 columns), in each run row after row. So a few rows of one run are a few kilobytes side by side at distances that compilers know.
+ * (1024 columns), in each run row after row. So a few rows of one run are a few kilobytes side by side at distances that compilers know.
  * The arrays lie in one block of pare_qact_bytes; blocks past kp are there and hold anything. */
-#define PARE_QRUN 16
+#define PARE_QRUN 32
 struct pare_qact {
     uint32_t n, k, kp;
     uint32_t stride; /* rows of a run: n, or more where these are some rows of a larger batch */
     int8_t  *q;      /* [block][32] */
     float   *d;      /* [block] */
+    float   *lift;   /* [block] -PARE_LIFT * d: what kernels take off again, exact */
     int32_t *sum16;  /* [block][2] sums of q over 16 columns: correction for unsigned codes */
     float   *s16;    /* [block][2] d * (float)sum16: what minima of groups of 16 multiply */
     float   *s32;    /* [block] d * (float)(sum over 32): what minima of groups of 32 multiply */

@@ -24,6 +24,7 @@
 #ifndef PARE_KERNEL_GEMMQ_LAYOUT_H
 #define PARE_KERNEL_GEMMQ_LAYOUT_H
 
+#include "base/checked.h"
 #include "kernel/gemmq.h"
 
 /* How codes are unpacked: affine (A) or through a table (L), and their bits. */
@@ -67,6 +68,18 @@ struct pare_row_view pare_row_view(const struct pare_dtype *t, uint64_t cols, vo
 
 /* Activations smaller than this are zero: above it, amax / 127 is a normal number and 127 / amax is finite. */
 #define PARE_QACT_MIN_BITS 0x04000000u /* 2^-119 */
+/* A block with an activation of this size or more counts as infinite: PARE_LIFT * d must be finite. */
+#define PARE_QACT_MAX_BITS 0x76800000u /* 2^110 */
+
+/* How kernels come from an integer sum to a float without converting it. Accumulators start at the bits of PARE_LIFT = 1.5 * 2^23, so
+ * that after |sum| < 2^22 has been added in integers, their bits are those of PARE_LIFT + sum. Then
+ *     fma(PARE_LIFT + sum, d, -PARE_LIFT * d) = sum * d, rounded once,
+ * because the last operand is exact: PARE_LIFT = 3 * 2^22 and d has 22 bits. */
+#define PARE_LIFT 12582912.0f
+#define PARE_LIFT_BITS 0x4b400000
+
+/* The scale of a block whose largest magnitude is amax: 22 bits of the quotient, halves up. */
+static inline float pare_qact_scale(float amax) { return pare_bits_f32((pare_f32_bits(amax / 127.0f) + 2u) & ~3u); }
 
 /* The tables of the tiers (gemmq_ref.c, x86/gemmq_*.c). */
 extern const struct pare_gemmq pare_gemmq_ref, pare_gemmq_avx2, pare_gemmq_avx512, pare_gemmq_vnni;

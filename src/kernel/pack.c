@@ -198,29 +198,30 @@ static uint64_t lay(uint64_t *at, uint64_t count, uint64_t size)
     return here;
 }
 
-/* Offsets of the arrays of a pare_qact, in the order q, d, sum16, s16, s32; returns the size of all. */
-static uint64_t qact_offsets(uint64_t at[5], uint32_t n, uint64_t k)
+/* Offsets of the arrays of a pare_qact, in the order q, d, lift, sum16, s16, s32; returns the size of all. */
+static uint64_t qact_offsets(uint64_t at[6], uint32_t n, uint64_t k)
 {
     uint64_t blocks = n * (round_up(k, PARE_QBLOCK * PARE_QRUN) / PARE_QBLOCK), end = 0;
 
     at[0] = lay(&end, blocks, PARE_QBLOCK);
     at[1] = lay(&end, blocks, sizeof(float));
-    at[2] = lay(&end, 2 * blocks, sizeof(int32_t));
-    at[3] = lay(&end, 2 * blocks, sizeof(float));
-    at[4] = lay(&end, blocks, sizeof(float));
+    at[2] = lay(&end, blocks, sizeof(float));
+    at[3] = lay(&end, 2 * blocks, sizeof(int32_t));
+    at[4] = lay(&end, 2 * blocks, sizeof(float));
+    at[5] = lay(&end, blocks, sizeof(float));
     return end;
 }
 
 uint64_t pare_qact_bytes(uint32_t n, uint64_t k)
 {
-    uint64_t at[5];
+    uint64_t at[6];
 
     return qact_offsets(at, n, k);
 }
 
 void pare_qact_init(struct pare_qact *a, void *mem, uint32_t n, uint64_t k)
 {
-    uint64_t at[5];
+    uint64_t at[6];
     uint8_t *base = mem;
 
     (void)qact_offsets(at, n, k);
@@ -229,9 +230,10 @@ void pare_qact_init(struct pare_qact *a, void *mem, uint32_t n, uint64_t k)
     a->kp = (uint32_t)round_up(k, PARE_QBLOCK);
     a->q = (int8_t *)base + at[0];
     a->d = (float *)(void *)(base + at[1]);
-    a->sum16 = (int32_t *)(void *)(base + at[2]);
-    a->s16 = (float *)(void *)(base + at[3]);
-    a->s32 = (float *)(void *)(base + at[4]);
+    a->lift = (float *)(void *)(base + at[2]);
+    a->sum16 = (int32_t *)(void *)(base + at[3]);
+    a->s16 = (float *)(void *)(base + at[4]);
+    a->s32 = (float *)(void *)(base + at[5]);
 }
 
 struct pare_qact pare_qact_rows(const struct pare_qact *a, uint32_t t0, uint32_t t1)
@@ -242,6 +244,7 @@ struct pare_qact pare_qact_rows(const struct pare_qact *a, uint32_t t0, uint32_t
     some.n = t1 - t0;
     some.q += first * PARE_QBLOCK;
     some.d += first;
+    some.lift += first;
     some.sum16 += 2 * first;
     some.s16 += 2 * first;
     some.s32 += first;

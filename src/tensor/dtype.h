@@ -6,7 +6,7 @@
  *   unpack  -> the integer view that the run time multiplies with: value = dw * lut[idx] (+ mw), where
  *              dw = d * s and mw = -(dmin * m) are products that are exact in f32 (an 11-bit times an 8-bit significand).
  * The integer view is what kernels pack (src/kernel/pack.h) and what the 16-lane rule for block formats is written in:
- *     acc = fma((float)idot_group, dw_group * dx_block, acc);      idot = sum of lut[idx] * q, exact in int32
+ *     acc = fma((float)idot_group * dx_block, dw_group, acc);      idot = sum of lut[idx] * q, exact in int32
  *     acc = fma(mw_group, sx_group, acc);                          only for types with minima; sx = dx * (float)sum(q)
  * in column order, one accumulator per output. */
 #ifndef PARE_TENSOR_DTYPE_H

@@ -3,8 +3,8 @@
  *
  *     acc = +0
  *     for each group of 16 or 32 columns, ascending, up to the padded width:
- *         idot = sum of value(code) * q over the group                      (exact in int32)
- *         acc  = fma((float)idot, (d * s) * dx, acc)                        (each product rounded once)
+ *         idot = sum of value(code) * q over the group                      (exact in int32, below 2^22)
+ *         acc  = fma((float)idot * dx, d * s, acc)                          (each product rounded once)
  *         acc  = fma(-(dmin * m), sx, acc)                                  (types with minima)
  *     y = acc, a NaN as 0x7fc00000
  * s = m = 1 where the type stores none. d, dmin, s, m, codes are what the panel holds, so groups beyond the last column take
@@ -75,7 +75,7 @@ static void add_group(float acc[PARE_PANEL], int16_t value[][PARE_PANEL], int gr
 
     for (int c = 0; c < group; c++)
         for (int r = 0; r < PARE_PANEL; r++) idot[r] += value[c][r] * q[c];
-    for (int r = 0; r < PARE_PANEL; r++) acc[r] = fmaf((float)idot[r], dw[r] * dx, acc[r]);
+    for (int r = 0; r < PARE_PANEL; r++) acc[r] = fmaf((float)idot[r] * dx, dw[r], acc[r]);
     if (mm == NULL) return;
     for (int r = 0; r < PARE_PANEL; r++) acc[r] = fmaf(-mm[r], sx, acc[r]);
 }
@@ -151,10 +151,10 @@ static void quantize_block(const struct pare_qact *a, uint64_t at, const float *
         uint32_t bits = pare_f32_bits(x[i]) & 0x7fffffffu;
         if (bits > amax) amax = bits;
     }
-    if (amax >= 0x7f800000u) {
+    if (amax >= PARE_QACT_MAX_BITS) {
         d = pare_bits_f32(PARE_NAN_BITS);
     } else if (amax >= PARE_QACT_MIN_BITS) {
-        d = pare_bits_f32(amax) / 127.0f;
+        d = pare_qact_scale(pare_bits_f32(amax));
         inv = 127.0f / pare_bits_f32(amax);
     }
     for (unsigned i = 0; i < PARE_QBLOCK; i++) {
@@ -162,6 +162,7 @@ static void quantize_block(const struct pare_qact *a, uint64_t at, const float *
         sum[i / 16] += q[i];
     }
     a->d[at] = d;
+    a->lift[at] = d * -PARE_LIFT;
     for (int h = 0; h < 2; h++) {
         a->sum16[2 * at + (unsigned)h] = sum[h];
         a->s16[2 * at + (unsigned)h] = d * (float)sum[h];

@@ -37,7 +37,7 @@ VIN VF vf_set1(float f) { return _mm256_set1_ps(f); }
 VIN VF vf_mul(VF a, VF b) { return _mm256_mul_ps(a, b); }
 VIN VF vf_fma(VF a, VF b, VF c) { return _mm256_fmadd_ps(a, b, c); }
 VIN VF vf_fnma(VF a, VF b, VF c) { return _mm256_fnmadd_ps(a, b, c); }
-VIN VF vf_from_int(VI v) { return _mm256_cvtepi32_ps(v); }
+VIN VF vf_bits(VI v) { return _mm256_castsi256_ps(v); }
 VIN VF vf_from_f16(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(p)); }
 VIN VF vf_from_s8(const void *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p))); }
 VIN VF vf_from_u8(const void *p) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(p))); }
@@ -98,13 +98,13 @@ static void quantize_block(const struct pare_qact *a, uint64_t at, const float *
     for (int i = 0; i < 4; i++) top = _mm256_max_epu32(top, _mm256_and_si256(vi_load(x + 8 * i), mask));
     amax = reduce_max(top);
     for (int i = 0; i < 4; i++) v[i] = _mm256_setzero_si256();
-    if (amax >= 0x7f800000u) {
+    if (amax >= PARE_QACT_MAX_BITS) {
         d = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128((int)PARE_NAN_BITS)));
     } else if (amax >= PARE_QACT_MIN_BITS) {
         const float f = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128((int)amax)));
         const __m256 inv = _mm256_set1_ps(127.0f / f);
 
-        d = f / 127.0f;
+        d = pare_qact_scale(f);
         for (int i = 0; i < 4; i++) v[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + 8 * i), inv));
     }
     /* packs work within halves of 16 bytes; the last permutation puts the columns back in order */
@@ -113,6 +113,7 @@ static void quantize_block(const struct pare_qact *a, uint64_t at, const float *
     sum0 = reduce_add(_mm256_add_epi32(v[0], v[1]));
     sum1 = reduce_add(_mm256_add_epi32(v[2], v[3]));
     a->d[at] = d;
+    a->lift[at] = d * -PARE_LIFT;
     a->sum16[2 * at] = sum0;
     a->sum16[2 * at + 1] = sum1;
     a->s16[2 * at] = d * (float)sum0;

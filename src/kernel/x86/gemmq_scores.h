@@ -12,7 +12,7 @@
 /* A few queries laid side by side, at distances that the compiler knows: addresses then need no registers. */
 struct score {
     int8_t q[SCORE_BLOCKS][DIRECT_TOKENS][PARE_QBLOCK];
-    float dx[SCORE_BLOCKS][DIRECT_TOKENS];
+    float dx[SCORE_BLOCKS][DIRECT_TOKENS], lift[SCORE_BLOCKS][DIRECT_TOKENS];
     int32_t corr[SCORE_BLOCKS][DIRECT_TOKENS];
     const uint8_t *tile;
     float *y;
@@ -41,7 +41,7 @@ ALWAYS void score(int kind, int tokens, const struct score *j)
                 for (int t = 0; t < tokens; t++) idot[t] = vi_set32(j->corr[b][t]);
                 dots(idot, tokens, w, NULL, 8, j->q[b][0], PARE_QBLOCK, code_class(kind));
                 UNROLL
-                for (int t = 0; t < tokens; t++) acc[t] = add_group(acc[t], idot[t], dw, dw, 0, j->dx[b][t], 0);
+                for (int t = 0; t < tokens; t++) acc[t] = add_group(acc[t], idot[t], dw, dw, 0, j->dx[b][t], j->lift[b][t], 0);
             }
             UNROLL
             for (int t = 0; t < tokens; t++) vf_store(y + (unsigned)t * j->ldy, vf_clean(acc[t]));
@@ -56,7 +56,8 @@ static void take_queries(struct score *j, const struct pare_qact *a, uint32_t t0
 
             memcpy(j->q[b][t], a->q + at * PARE_QBLOCK, PARE_QBLOCK);
             j->dx[b][t] = a->d[at];
-            j->corr[b][t] = bias * (a->sum16[2 * at] + a->sum16[2 * at + 1]);
+            j->lift[b][t] = a->lift[at];
+            j->corr[b][t] = PARE_LIFT_BITS + bias * (a->sum16[2 * at] + a->sum16[2 * at + 1]);
         }
 }
 

@@ -10,7 +10,7 @@
  *
  * Two ways through a matrix, one recipe (ref/gemmq_ref.c):
  *   direct   1..8 tokens: each panel is streamed once, codes live in registers only. Reading memory is the limit.
- *   dense    more tokens: a few panels are unpacked, 512 columns at a time, into bytes and f32 scales on the stack, and all
+ *   dense    more tokens: a few panels are unpacked, 1024 columns at a time, into bytes and f32 scales on the stack, and all
  *            tokens pass over them in tiles. Partial sums wait in y; an f32 in memory is the f32 that was in the register.
  * The integer part is exact, so the order of its sums is free; the float part is one chain per output as in the recipe. */
 #ifndef PARE_KERNEL_X86_GEMMQ_TILE_H
@@ -36,7 +36,7 @@
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
-#define DENSE_BLOCKS PARE_QRUN /* 512 columns: an unpacked panel (12 KB) and a tile of activations (8 KB) share the first-level cache */
+#define DENSE_BLOCKS PARE_QRUN /* 1024 columns: an unpacked panel (20 to 32 KB) and a tile of activations (12 KB) share the first cache */
 #define DENSE_PANELS 8  /* panels unpacked at once */
 #define DIRECT_MAX 8    /* tokens of the direct way; in turns of DIRECT_TOKENS over a panel, the second out of the cache */
 #define DIRECT_BLOCKS 256 /* corrections are computed for 8192 columns at a time */
@@ -88,9 +88,10 @@ ALWAYS void end_block(struct heads *h, const struct pare_layout *l)
 
 /* ---- one group: the float part of the recipe ---- */
 
-ALWAYS VF add_group(VF acc, VI idot, VF dw, VF mm, int min, float dx, float sx)
+/* lifted: the group's integer sum on top of PARE_LIFT_BITS. */
+ALWAYS VF add_group(VF acc, VI lifted, VF dw, VF mm, int min, float dx, float lift, float sx)
 {
-    acc = vf_fma(vf_from_int(idot), vf_mul(dw, vf_set1(dx)), acc);
+    acc = vf_fma(vf_fma(vf_bits(lifted), vf_set1(dx), vf_set1(lift)), dw, acc);
     return min ? vf_fnma(mm, vf_set1(sx), acc) : acc;
 }
 
@@ -134,19 +135,20 @@ ALWAYS void dots(VI *idot, int tokens, const VI *w, const uint8_t *code, int n, 
 /* Distances between the rows of a run. */
 #define RUN_BYTES (PARE_QRUN * PARE_QBLOCK)
 
-/* corr[i] = bias * (sum of the activations of group i), for the groups of n_block blocks from b0 of token t, all in one run. */
+/* What the integer sum of group i begins at, for the groups of n_block blocks from b0 of token t, all in one run:
+ * corr[i] = PARE_LIFT_BITS + bias * (sum of the activations of group i). */
 ALWAYS void corrections(int32_t *corr, const struct pare_qact *a, uint64_t t, uint32_t b0, uint32_t n_block, uint32_t gpb, int32_t bias)
 {
     const int32_t *sum = a->sum16 + 2 * pare_qact_block(a, t, b0);
-    const VI k = vi_set32(bias);
+    const VI k = vi_set32(bias), start = vi_set32(PARE_LIFT_BITS);
     uint32_t i = 0, n = n_block * gpb;
 
     if (gpb == 2) {
-        for (; i + LANES <= n; i += LANES) vi_store(corr + i, vi_mul(k, vi_load(sum + i)));
-        for (; i < n; i++) corr[i] = bias * sum[i];
+        for (; i + LANES <= n; i += LANES) vi_store(corr + i, vi_add(start, vi_mul(k, vi_load(sum + i))));
+        for (; i < n; i++) corr[i] = PARE_LIFT_BITS + bias * sum[i];
     } else {
-        for (; i + LANES <= n; i += LANES) vi_store(corr + i, vi_mul(k, vi_pair_sums(sum + 2 * i)));
-        for (; i < n; i++) corr[i] = bias * (sum[2 * i] + sum[2 * i + 1]);
+        for (; i + LANES <= n; i += LANES) vi_store(corr + i, vi_add(start, vi_mul(k, vi_pair_sums(sum + 2 * i))));
+        for (; i < n; i++) corr[i] = PARE_LIFT_BITS + bias * (sum[2 * i] + sum[2 * i + 1]);
     }
 }
 
@@ -180,12 +182,12 @@ ALWAYS void direct(int kind, int g16, int min, int tokens, const struct direct *
         struct heads h = heads_at(l, j->panel, j->b0);
         VF acc[DIRECT_TOKENS], d = vf_zero(), dmin = vf_zero(), dw = vf_zero(), mm = vf_zero();
         const int8_t *q = NULL;
-        const float *dx = NULL, *sx = NULL;
+        const float *dx = NULL, *lift = NULL, *sx = NULL;
         bool fresh = true;
 
         UNROLL
         for (int t = 0; t < tokens; t++) acc[t] = j->b0 == 0 ? vf_zero() : vf_load(j->y + (unsigned)t * j->ldy + part * LANES);
-        for (uint32_t b = 0; b < j->n; b++, p += bits_bytes, q += PARE_QBLOCK, dx++, sx += per) {
+        for (uint32_t b = 0; b < j->n; b++, p += bits_bytes, q += PARE_QBLOCK, dx++, lift++, sx += per) {
             VI w[8];
 
             if (b % PARE_QRUN == 0) {
@@ -193,6 +195,7 @@ ALWAYS void direct(int kind, int g16, int min, int tokens, const struct direct *
 
                 q = j->a->q + at * PARE_QBLOCK;
                 dx = j->a->d + at;
+                lift = j->a->lift + at;
                 sx = g16 ? j->a->s16 + 2 * at : j->a->s32 + at;
             }
             if (part == 0) {
@@ -215,7 +218,7 @@ ALWAYS void direct(int kind, int g16, int min, int tokens, const struct direct *
                 dots(idot, tokens, w + 4 * g, NULL, 8 / per, q + 16 * g, RUN_BYTES, cls);
                 UNROLL
                 for (int t = 0; t < tokens; t++)
-                    acc[t] = add_group(acc[t], idot[t], dw, mm, min, dx[t * PARE_QRUN], sx[per * t * PARE_QRUN + g]);
+                    acc[t] = add_group(acc[t], idot[t], dw, mm, min, dx[t * PARE_QRUN], lift[t * PARE_QRUN], sx[per * t * PARE_QRUN + g]);
             }
             fresh = h.left == 1;
             end_block(&h, l);
@@ -234,7 +237,7 @@ struct weight_tile {
 /* Activations of a tile, one run of them; rows lie RUN_BYTES apart, scales PARE_QRUN. */
 struct act_tile {
     const int8_t *q;
-    const float *dx, *sx;
+    const float *dx, *lift, *sx;
     int32_t corr[TILE_TOKENS][2 * DENSE_BLOCKS];
 };
 struct dense {
@@ -267,7 +270,9 @@ ALWAYS void dense(int cls, int g16, int min, int tokens, const struct dense *j)
                 for (int t = 0; t < tokens; t++) idot[t] = vi_set32(x->corr[t][g]);
                 dots(idot, tokens, NULL, &j->w->code[b][4 * h][part * VSTEP], 8 / per, x->q + b * PARE_QBLOCK + 16 * h, RUN_BYTES, cls);
                 UNROLL
-                for (int t = 0; t < tokens; t++) acc[t] = add_group(acc[t], idot[t], dw, mm, min, x->dx[(unsigned)t * PARE_QRUN + b], x->sx[(unsigned)(per * t) * PARE_QRUN + g]);
+                for (int t = 0; t < tokens; t++)
+                    acc[t] = add_group(acc[t], idot[t], dw, mm, min, x->dx[(unsigned)t * PARE_QRUN + b], x->lift[(unsigned)t * PARE_QRUN + b],
+                                       x->sx[(unsigned)(per * t) * PARE_QRUN + g]);
             }
         }
         UNROLL
@@ -315,6 +320,7 @@ static void find_acts(struct act_tile *x, const struct pare_qact *a, uint32_t gp
 
     x->q = a->q + at * PARE_QBLOCK;
     x->dx = a->d + at;
+    x->lift = a->lift + at;
     x->sx = gpb == 2 ? a->s16 + 2 * at : a->s32 + at;
     for (uint32_t t = 0; t < n && bias != 0; t++) corrections(x->corr[t], a, t0 + t, b0, n_block, gpb, bias);
 }
@@ -472,7 +478,8 @@ static void run_dense(const struct pass *s, uint32_t p0, uint32_t p1, uint32_t t
     struct act_tile x __attribute__((aligned(64)));
     struct dense j = { .x = &x };
 
-    memset(x.corr, 0, sizeof x.corr); /* stays so when codes need no correction */
+    for (int t = 0; t < TILE_TOKENS; t++) /* stays so when codes need no correction */
+        for (uint32_t g = 0; g < 2 * DENSE_BLOCKS; g++) x.corr[t][g] = PARE_LIFT_BITS;
     for (uint32_t n_panel; p0 < p1; p0 += n_panel) {
         n_panel = p1 - p0 < DENSE_PANELS ? p1 - p0 : DENSE_PANELS;
         for (uint32_t b = 0; b < s->l.n_block; b += DENSE_BLOCKS) {

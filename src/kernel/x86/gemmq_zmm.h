@@ -41,7 +41,7 @@ VIN VF vf_set1(float f) { return _mm512_set1_ps(f); }
 VIN VF vf_mul(VF a, VF b) { return _mm512_mul_ps(a, b); }
 VIN VF vf_fma(VF a, VF b, VF c) { return _mm512_fmadd_ps(a, b, c); }
 VIN VF vf_fnma(VF a, VF b, VF c) { return _mm512_fnmadd_ps(a, b, c); }
-VIN VF vf_from_int(VI v) { return _mm512_cvtepi32_ps(v); }
+VIN VF vf_bits(VI v) { return _mm512_castsi512_ps(v); }
 VIN VF vf_from_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(p)); }
 VIN VF vf_from_s8(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p))); }
 VIN VF vf_from_u8(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(p))); }
@@ -69,13 +69,13 @@ static void quantize_block(const struct pare_qact *a, uint64_t at, __m512 lo, __
     int32_t sum0, sum1;
     float d = 0;
 
-    if (amax >= 0x7f800000u) {
+    if (amax >= PARE_QACT_MAX_BITS) {
         d = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128((int)PARE_NAN_BITS)));
     } else if (amax >= PARE_QACT_MIN_BITS) {
         const float top = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128((int)amax)));
         const __m512 inv = _mm512_set1_ps(127.0f / top);
 
-        d = top / 127.0f;
+        d = pare_qact_scale(top);
         i0 = _mm512_cvtps_epi32(_mm512_mul_ps(lo, inv));
         i1 = _mm512_cvtps_epi32(_mm512_mul_ps(hi, inv));
     }
@@ -84,6 +84,7 @@ static void quantize_block(const struct pare_qact *a, uint64_t at, __m512 lo, __
     sum0 = _mm512_reduce_add_epi32(i0);
     sum1 = _mm512_reduce_add_epi32(i1);
     a->d[at] = d;
+    a->lift[at] = d * -PARE_LIFT;
     a->sum16[2 * at] = sum0;
     a->sum16[2 * at + 1] = sum1;
     a->s16[2 * at] = d * (float)sum0;
