@@ -9,10 +9,11 @@
 
 V16 v16 vm_exp(v16 x)
 {
-    v16 t, n, r, p, one = v_set1(1.0f);
+    v16   t, n, r, p, one = v_set1(1.0f);
+    v_set kept;
 
-    x = v_min(v_set1(PARE_EXP_HI), x); /* these operand orders let a NaN through */
-    x = v_max(v_set1(PARE_EXP_LO), x);
+    x = v_min(v_set1(PARE_EXP_HI), x); /* this operand order lets a NaN through, and so does what follows */
+    x = v_floor_of(x, PARE_EXP_LO, &kept);
     t = v_fma(x, v_set1(PARE_EXP_LOG2E), v_set1(PARE_EXP_MAGIC));
     n = v_sub(t, v_set1(PARE_EXP_MAGIC));
     r = v_fma(n, v_set1(-PARE_EXP_LN2_HI), x);
@@ -23,7 +24,7 @@ V16 v16 vm_exp(v16 x)
     p = v_fma(p, r, v_set1(PARE_EXP_C2));
     p = v_fma(p, r, one);
     p = v_fma(p, r, one);
-    return v_ldexp(p, n, t);
+    return v_ldexp(p, n, t, kept);
 }
 
 V16 v16 vm_tanh(v16 x)
