@@ -8,34 +8,33 @@
 
 #define PAGE ((uint64_t)PARE_ATTN_PAGE)
 
-/* n rows of f32 or f16 in f32: where they lie if they are, else decoded. */
-static const uint8_t *decoded(const struct pare_attn_walk *w, enum pare_type type, const uint8_t *row, uint64_t *stride, uint32_t d, uint32_t n)
-{
-    if (type == PARE_F32) return row;
-    w->ops->decode_f16(w->page, w->wide, row, *stride, d, n);
-    *stride = w->wide * sizeof(float);
-    return (const uint8_t *)w->page;
-}
+/* From how many rows on a tile of f16 keys is decoded first: fewer decode it as they go, once for every few rows. */
+#define DECODE_FIRST 7
 
-static void float_dots(const struct pare_attn_walk *w, float *s, const uint8_t *k, uint64_t stride, uint32_t n)
+static void float_dots(const struct pare_attn_walk *w, float *s, const uint8_t *tile, uint32_t p0, uint32_t p1)
 {
     const struct pare_attn *a = w->a;
+    const float            *x = w->n > 1 ? w->x : w->q->r->q;
+    const uint64_t          panel = (uint64_t)a->dk * PARE_PANEL;
+    bool                    f16 = a->k_type == PARE_F16;
 
-    if (w->n > 1) {
-        k = decoded(w, a->k_type, k, &stride, a->dk, n);
-        w->v->gemm_f32(s, PAGE, k, stride, w->x, a->dk, a->dk, 0, n, w->n);
-        return;
+    if (f16 && w->n >= DECODE_FIRST) {
+        w->ops->decode_f16(w->page + p0 * panel, 0, tile + 2 * p0 * panel, 0, (uint32_t)((p1 - p0) * panel), 1);
+        tile = (const uint8_t *)w->page;
+        f16 = false;
     }
-    (a->k_type == PARE_F32 ? w->v->gemm_f32 : w->v->gemm_f16)(s, PAGE, k, stride, w->q->r->q, 0, a->dk, 0, n, 1);
+    w->ops->scores(s, tile, f16, x, a->dk, a->dk, w->n, p0, p1);
 }
 
 /* Whole panels are multiplied; where only some of their positions are wanted, the others' scores must not be touched. */
-static void quant_dots(const struct pare_attn_walk *w, const uint8_t *tile, uint32_t at, uint32_t n)
+static void dots(const struct pare_attn_walk *w, const uint8_t *tile, uint32_t at, uint32_t n)
 {
     const uint32_t p0 = at / PARE_PANEL, p1 = (at + n + PARE_PANEL - 1) / PARE_PANEL;
     const bool     whole = at % PARE_PANEL == 0 && (at + n) % PARE_PANEL == 0;
+    float         *s = whole ? w->s : w->some;
 
-    w->a->mm->scores(whole ? w->s : w->some, PAGE, tile, w->a->k_type, &w->qx, p0, p1);
+    if (pare_kv_tile_type(w->a->k_type)) w->a->mm->scores(s, PAGE, tile, w->a->k_type, &w->qx, p0, p1);
+    else float_dots(w, s, tile, p0, p1);
     for (uint32_t r = 0; r < w->n && !whole; r++) memcpy(w->s + r * PAGE + at, w->some + r * PAGE + at, n * sizeof(float));
 }
 
@@ -57,42 +56,46 @@ static void finish_scores(const struct pare_attn_walk *w, float *s, float slope,
 
 void pare_attn_scores(const struct pare_attn_walk *w, const struct pare_kv_seg *seg, uint64_t base, uint64_t p, uint32_t n)
 {
-    if (pare_kv_tile_type(w->a->k_type)) quant_dots(w, seg->k, (uint32_t)(p - base), n);
-    else float_dots(w, w->s + (p - base), seg->k + (p - seg->pos0) * seg->k_stride, seg->k_stride, n);
+    dots(w, seg->k, (uint32_t)(p - base), n);
     for (uint32_t r = 0; r < w->n && !w->scale_last; r++) finish_scores(w, w->s + r * PAGE + (p - base), w->q[r].r->alibi_slope, p, n);
 }
 
-/* Where values are read: rows of floats from position first on, or the tile of the page at base. */
+/* Rows of values from position first on. */
 struct source {
     const uint8_t *v;
-    uint64_t       stride, first, base;
-    enum pare_type type;
+    uint64_t       stride, first;
+    bool           f16;
 };
 
-/* Positions [from, to) for rows [r0, r0 + n). */
-static void add(const struct pare_attn_walk *w, const struct source *s, uint32_t r0, uint32_t n, uint64_t from, uint64_t to)
+/* Positions [p, p + n) of a segment as floats where several rows want them, or where they are not floats. */
+static struct source source_of(const struct pare_attn_walk *w, const struct pare_kv_seg *seg, uint64_t base, uint64_t p, uint32_t n)
 {
-    const float   *p = w->s + r0 * PAGE + (from - s->base);
+    const enum pare_type type = w->a->v_type;
+    const uint8_t       *row = seg->v + (p - seg->pos0) * seg->v_stride;
+
+    if (pare_kv_tile_type(type)) w->ops->decode_tile(w->page, w->wide, seg->v, type, w->a->dv, (uint32_t)(p - base), (uint32_t)(p - base) + n);
+    else if (type == PARE_F16 && w->n > 1) w->ops->decode_f16(w->page, w->wide, row, seg->v_stride, w->a->dv, n);
+    else return (struct source){ row, seg->v_stride, p, type == PARE_F16 };
+    return (struct source){ (const uint8_t *)w->page, w->wide * sizeof(float), p, false };
+}
+
+/* Positions [from, to) for rows [r0, r0 + n); w->s begins at position base. */
+static void add(const struct pare_attn_walk *w, const struct source *s, uint64_t base, uint32_t r0, uint32_t n, uint64_t from, uint64_t to)
+{
+    const float   *p = w->s + r0 * PAGE + (from - base);
     const uint32_t dv = w->a->dv, len = (uint32_t)(to - from);
     const uint8_t *row = s->v + (from - s->first) * s->stride;
 
-    if (pare_kv_tile_type(s->type)) w->ops->values_tile(w->out + r0, n, w->s + r0 * PAGE, s->v, s->type, dv, (uint32_t)(from - s->base), (uint32_t)(to - s->base));
-    else if (n > 1) w->ops->values_rows(w->out + r0, n, p, row, s->stride, dv, len);
-    else if (s->type == PARE_F32) w->ops->values_f32(w->out[r0], p, row, s->stride, dv, len);
-    else w->ops->values_f16(w->out[r0], p, row, s->stride, dv, len);
+    if (n > 1) w->ops->values_rows(w->out + r0, n, p, row, s->stride, dv, len);
+    else (s->f16 ? w->ops->values_f16 : w->ops->values_f32)(w->out[r0], p, row, s->stride, dv, len);
 }
 
 /* What all rows see is added for all together; before and after it, each row adds what it sees itself. */
 void pare_attn_values(const struct pare_attn_walk *w, const struct pare_kv_seg *seg, uint64_t base, uint64_t p, uint32_t n)
 {
     uint64_t      end = p + n, lo = p, hi = end;
-    struct source s = { .v = seg->v, .stride = seg->v_stride, .first = seg->pos0, .base = base, .type = w->a->v_type };
+    struct source s = source_of(w, seg, base, p, n);
 
-    if (w->n > 1 && !pare_kv_tile_type(s.type)) {
-        s.v = decoded(w, s.type, s.v + (p - s.first) * s.stride, &s.stride, w->a->dv, n);
-        s.first = p;
-        s.type = PARE_F32;
-    }
     for (uint32_t r = 0; r < w->n; r++) {
         if (w->q[r].lo > lo) lo = w->q[r].lo;
         if (w->q[r].hi < hi) hi = w->q[r].hi;
@@ -104,8 +107,8 @@ void pare_attn_values(const struct pare_attn_walk *w, const struct pare_kv_seg *
 
             if (w->q[r].lo > from) from = w->q[r].lo;
             if (w->q[r].hi < to) to = w->q[r].hi;
-            if (from < to) add(w, &s, r, 1, from, to);
+            if (from < to) add(w, &s, base, r, 1, from, to);
         }
-        if (!after && lo < hi) add(w, &s, 0, w->n, lo, hi);
+        if (!after && lo < hi) add(w, &s, base, 0, w->n, lo, hi);
     }
 }

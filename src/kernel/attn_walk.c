@@ -56,7 +56,7 @@ static void page(const struct pare_attn_walk *w, uint32_t i, uint64_t base)
     uint32_t n, seen = 0;
 
     if (next != NULL) {
-        k_bytes = w->k_tile != 0 ? w->k_tile : next->n * next->k_stride;
+        k_bytes = w->k_tile;
         v_bytes = w->v_tile != 0 ? w->v_tile : next->n * next->v_stride;
     }
     if (lo != base || hi != base + PAGE || pare_attn_cut(&a->seg[i], lo, hi, &p) != PAGE)
@@ -127,7 +127,7 @@ static void begin(struct pare_attn_walk *w, const struct pare_attn_row *row, voi
 
     (void)lay_out(w, scratch, a->dk, a->dv, &qx);
     w->lo = UINT64_MAX;
-    if (pare_kv_tile_type(a->k_type)) w->k_tile = pare_ktile_bytes(a->k_type, a->dk);
+    w->k_tile = pare_ktile_bytes(a->k_type, a->dk);
     if (pare_kv_tile_type(a->v_type)) w->v_tile = pare_vtile_bytes(a->v_type, a->dv);
     w->scale_last = a->softcap == 0.0f && a->scale > 0.0f;
     for (uint32_t r = 0; r < w->n; r++) {
@@ -141,7 +141,7 @@ static void begin(struct pare_attn_walk *w, const struct pare_attn_row *row, voi
         if (q->hi > w->hi) w->hi = q->hi;
         if (w->n > 1) memcpy(w->x + (uint64_t)r * a->dk, row[r].q, a->dk * sizeof(float));
     }
-    if (w->k_tile == 0) return;
+    if (!pare_kv_tile_type(a->k_type)) return;
     pare_qact_init(&w->qx, qx, w->n, a->dk);
     a->mm->quantize(&w->qx, w->n > 1 ? w->x : row->q, a->dk, 0, w->n);
 }

@@ -21,7 +21,7 @@ struct pare_attn_walk {
     const struct pare_attn_ops *ops;
     uint32_t n;
     uint64_t lo, hi;             /* positions that some row sees */
-    uint64_t k_tile, v_tile;     /* bytes of a tile; 0 for floats */
+    uint64_t k_tile, v_tile;     /* bytes of a tile; v_tile is 0 for floats */
     bool     scale_last;         /* nothing comes between scaling the scores and their maximum: one pass does both */
     struct pare_attn_query *q;   /* [n] */
     float  **out;                /* [n] where the chunk's values are summed */
@@ -29,7 +29,7 @@ struct pare_attn_walk {
     float   *x;                  /* [n][dk] queries side by side */
     float   *s;                  /* [n][PAGE] scores of a page, then probabilities */
     float   *some;               /* [n][PAGE] scores of whole panels of which only some are wanted */
-    float   *page;               /* [PAGE][wide] f16 keys or values of a page, decoded */
+    float   *page;               /* [PAGE][wide] keys or values of a page, decoded */
     uint64_t wide;
     struct pare_qact qx;         /* queries in int8, for quantized keys */
 };

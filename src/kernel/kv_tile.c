@@ -10,6 +10,8 @@
 
 bool pare_kv_tile_type(enum pare_type t) { return t == PARE_Q8_0 || t == PARE_Q5_0 || t == PARE_Q4_0; }
 
+static uint64_t float_bytes(enum pare_type t) { return t == PARE_F16 ? 2 : 4; }
+
 void pare_ktile_matrix(struct pare_packed *p, const uint8_t *tile, enum pare_type t, uint32_t dk)
 {
     (void)pare_packed_shape(p, pare_dtype_of(t), PARE_ATTN_PAGE, ((uint64_t)dk + 31) / 32 * 32);
@@ -20,6 +22,7 @@ uint64_t pare_ktile_bytes(enum pare_type t, uint32_t dk)
 {
     struct pare_packed p;
 
+    if (!pare_kv_tile_type(t)) return PARE_ATTN_PAGE * float_bytes(t) * dk;
     return pare_packed_shape(&p, pare_dtype_of(t), PARE_ATTN_PAGE, ((uint64_t)dk + 31) / 32 * 32) ? pare_packed_bytes(&p) : UINT64_MAX;
 }
 
@@ -76,12 +79,30 @@ static void make_block(struct block *b, enum pare_type t, const struct pare_vec 
     for (int i = 0; i < 32; i++) b->code[i] = q8[2 + i] ^ 0x80u;
 }
 
+/* One column of a panel after the other, a few dozen columns at a time. */
+static void put_floats(uint8_t *tile, enum pare_type t, const struct pare_vec *vk, uint32_t row, const float *k, uint32_t dk)
+{
+    const uint64_t es = float_bytes(t);
+    uint16_t       half[64];
+
+    tile += ((uint64_t)(row / PARE_PANEL) * dk * PARE_PANEL + row % PARE_PANEL) * es;
+    for (uint32_t i = 0; i < dk; i++, tile += PARE_PANEL * es) {
+        if (t == PARE_F16 && i % 64 == 0) vk->store_f16(half, k + i, dk - i < 64 ? dk - i : 64);
+        if (t == PARE_F16) memcpy(tile, &half[i % 64], sizeof half[0]);
+        else memcpy(tile, k + i, sizeof *k);
+    }
+}
+
 void pare_ktile_put(uint8_t *tile, enum pare_type t, const struct pare_vec *vk, uint32_t row, const float *k, uint32_t dk)
 {
     struct pare_packed p;
     struct pare_layout l;
     struct block       b;
 
+    if (!pare_kv_tile_type(t)) {
+        put_floats(tile, t, vk, row, k, dk);
+        return;
+    }
     pare_ktile_matrix(&p, tile, t, dk);
     (void)pare_layout_of(&l, p.type, p.cols);
     tile += row / PARE_PANEL * p.panel_bytes;

@@ -18,11 +18,11 @@ enum pare_act {
 };
 
 /* One segment of cached keys and values of one KV head: n positions pos0 .. pos0 + n - 1.
- * Type f32 or f16: k row j at k + j * k_stride (bytes), head_dim values. A quantized type (kernel/kv_tile.h): k and v are the tiles of
- * the page that holds the positions; the segment does not reach past that page, strides are not looked at. */
+ * Keys lie in tiles (kernel/kv_tile.h): k is the tile of the page that holds the positions, and the segment does not reach past that
+ * page. So do values of a quantized type. Values in f32 or f16 lie in rows: those of position pos0 + j at v + j * v_stride. */
 struct pare_kv_seg {
     const uint8_t *k, *v;
-    uint64_t k_stride, v_stride;  /* bytes between positions */
+    uint64_t v_stride;            /* bytes between positions */
     uint32_t pos0, n;
 };
 

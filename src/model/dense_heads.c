@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * src/model/dense_heads.c: how the attention of a layer is cut into jobs. A job is a run of rows (consecutive positions of one
  * session) times some heads of a group, as many as one call takes; where that gives few jobs and the context is long, times one chunk
- * of the context. Only speed depends on it. */
+ * of the context. Heads are outside: what the runs of a session read of one head stays in the second cache. Only speed depends on it. */
 #include <string.h>
 
 #include "base/job.h"
@@ -44,7 +44,7 @@ static void attend_job(void *ctx, uint32_t job, uint32_t worker)
     const struct pare_dense_run *r = t->r;
     const struct pare_dense_cfg *c = &r->d->c;
     const uint32_t               chunk = t->chunks != 0 ? job % t->chunks : 0, rest = t->chunks != 0 ? job / t->chunks : job;
-    uint32_t                     per_run = c->n_head_kv * t->parts, run = rest / per_run, kv_head = rest % per_run / t->parts;
+    uint32_t                     per_head = t->n_runs * t->parts, kv_head = rest / per_head, run = rest % per_head / t->parts;
     uint32_t                     group = c->n_head / c->n_head_kv, h0 = kv_head * group + rest % t->parts * t->heads;
     uint32_t                     h1 = h0 + t->heads < (kv_head + 1) * group ? h0 + t->heads : (kv_head + 1) * group, n = 0;
     uint32_t                     i0 = r->w->run[run], i1 = run + 1 < t->n_runs ? r->w->run[run + 1] : r->n;

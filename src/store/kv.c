@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/store/kv.c: one block of memory a page, which holds that page of every slot; a slot holds K [n_head_kv][PAGE][row] (or
- * [n_head_kv] tiles, kernel/kv_tile.h) and then V likewise, so that the keys of one head lie in one run. A page of f16 keys of width 64 is 8 KiB: long enough for
+ * src/store/kv.c: one block of memory a page, which holds that page of every slot; a slot holds the keys of its heads, a tile each
+ * (kernel/kv_tile.h), and then the values, tiles or [PAGE][dv] floats a head. A page of f16 keys of width 64 is 8 KiB: long enough for
  * sequential reads, short enough that a session of a few words costs little. */
 #include "store/kv.h"
 
@@ -33,11 +33,7 @@ static uint32_t pages_of(uint32_t len) { return (uint32_t)(((uint64_t)len + PARE
 
 static uint64_t float_bytes(enum pare_type type) { return type == PARE_F16 ? 2 : 4; }
 
-/* Bytes that one head's page of keys or of values takes: PAGE rows of floats, or a tile. Either way a multiple of 64. */
-static uint64_t page_of_keys(enum pare_type type, uint32_t dk)
-{
-    return pare_kv_tile_type(type) ? pare_ktile_bytes(type, dk) : PARE_ATTN_PAGE * float_bytes(type) * dk;
-}
+/* Bytes that one head's page of values takes: PAGE rows of floats, or a tile. Either way a multiple of 64. */
 static uint64_t page_of_values(enum pare_type type, uint32_t dv)
 {
     return pare_kv_tile_type(type) ? pare_vtile_bytes(type, dv) : PARE_ATTN_PAGE * float_bytes(type) * dv;
@@ -48,7 +44,7 @@ static bool layer_bytes(enum pare_type type, const struct pare_kv_shape *s, uint
 {
     uint64_t k = 0, b = 0;
 
-    return pare_mul_u64(page_of_keys(type, s->dk), s->n_head_kv, &k) && pare_mul_u64(page_of_values(type, s->dv), s->n_head_kv, &b) &&
+    return pare_mul_u64(pare_ktile_bytes(type, s->dk), s->n_head_kv, &k) && pare_mul_u64(page_of_values(type, s->dv), s->n_head_kv, &b) &&
            (*v = k, pare_add_u64(k, b, all));
 }
 
@@ -65,7 +61,7 @@ static bool lay_out(const struct pare_kv_settings *s, struct place *place, uint6
             if (!layer_bytes(s->type, &s->shape[l], &v, &b)) return false;
             if (b > largest) largest = b;
             if (place != NULL)
-                place[l] = (struct place){ .k = at, .v = at + v, .k_head = page_of_keys(s->type, s->shape[l].dk),
+                place[l] = (struct place){ .k = at, .v = at + v, .k_head = pare_ktile_bytes(s->type, s->shape[l].dk),
                                            .v_head = page_of_values(s->type, s->shape[l].dv), .shape = s->shape[l] };
             if (l > UINT32_MAX - s->n_slots) break;
         }
@@ -142,7 +138,7 @@ int pare_kv_reserve(struct pare_kv_cache *c, uint32_t len, struct pare_diag *dia
         if (p == NULL)
             return PARE_ERR(diag, PARE_E_NOMEM, "out of memory for cache page %u of %u (%llu bytes each)", c->n_pages + 1, need,
                             (unsigned long long)c->page_bytes);
-        if (pare_kv_tile_type(c->type)) memset(p, 0, c->page_bytes); /* panels are multiplied whole, positions to come included */
+        memset(p, 0, c->page_bytes); /* panels are multiplied whole, positions to come included */
         c->page[c->n_pages++] = p;
     }
     return PARE_OK;
@@ -167,13 +163,9 @@ void pare_kv_put(struct pare_kv_cache *c, const struct pare_vec *vk, uint32_t la
     for (uint64_t h = 0; h < p->shape.n_head_kv; h++, k += p->shape.dk, v += p->shape.dv) {
         uint8_t *kh = base + p->k + h * p->k_head, *vh = base + p->v + h * p->v_head;
 
-        if (pare_kv_tile_type(c->type)) {
-            pare_ktile_put(kh, c->type, vk, row, k, p->shape.dk);
-            pare_vtile_put(vh, c->type, vk, row, v, p->shape.dv);
-        } else {
-            store_floats(c->type, vk, kh, row, k, p->shape.dk);
-            store_floats(c->type, vk, vh, row, v, p->shape.dv);
-        }
+        pare_ktile_put(kh, c->type, vk, row, k, p->shape.dk);
+        if (pare_kv_tile_type(c->type)) pare_vtile_put(vh, c->type, vk, row, v, p->shape.dv);
+        else store_floats(c->type, vk, vh, row, v, p->shape.dv);
     }
     /* Rows of a batch may be put by several threads; the largest position wins in any order. */
     while (len <= pos && !atomic_compare_exchange_weak_explicit(&c->len, &len, pos + 1, memory_order_relaxed, memory_order_relaxed))
@@ -188,13 +180,13 @@ uint32_t pare_kv_segments(const struct pare_kv_cache *c, uint32_t layer, uint32_
 
     if (to > len) to = len;
     while (from < to && n < max) {
-        uint64_t k_row = p->k_head / PARE_ATTN_PAGE, v_row = p->v_head / PARE_ATTN_PAGE;
+        uint64_t v_row = p->v_head / PARE_ATTN_PAGE;
         uint32_t first = pare_kv_tile_type(c->type) ? 0 : from % PARE_ATTN_PAGE; /* tiles are named whole */
         uint32_t room = PARE_ATTN_PAGE - from % PARE_ATTN_PAGE, take = to - from < room ? to - from : room;
         uint8_t *base = c->page[from / PARE_ATTN_PAGE];
 
-        seg[n++] = (struct pare_kv_seg){ .k = base + p->k + head * p->k_head + first * k_row, .v = base + p->v + head * p->v_head + first * v_row,
-                                         .k_stride = k_row, .v_stride = v_row, .pos0 = from, .n = take };
+        seg[n++] = (struct pare_kv_seg){ .k = base + p->k + head * p->k_head, .v = base + p->v + head * p->v_head + first * v_row,
+                                         .v_stride = v_row, .pos0 = from, .n = take };
         from += take;
     }
     return n;

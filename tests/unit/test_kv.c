@@ -18,6 +18,14 @@ static bool tiled(enum pare_type type) { return type == PARE_Q8_0 || type == PAR
 
 static uint32_t half(const uint8_t *p) { return p[0] | (uint32_t)p[1] << 8; }
 
+/* Position `row` of a tile of floats: panels of 16 positions, column after column. */
+static void gather_keys(enum pare_type type, float *dst, const uint8_t *tile, uint32_t row, uint32_t d)
+{
+    uint32_t es = type == PARE_F16 ? 2 : 4;
+
+    for (uint32_t i = 0; i < d; i++) pare_dtype_of(type)->decode(dst + i, tile + ((row / 16 * d + i) * 16 + row % 16) * es, 1);
+}
+
 /* Position `row` of a tile, read by the description of the layout: panels of 16 positions, code vectors of 4 columns. */
 static void decode_keys(enum pare_type type, float *dst, const uint8_t *tile, uint32_t row, uint32_t d)
 {
@@ -113,7 +121,7 @@ static void expect(const struct pare_kv_cache *c, enum pare_type type, uint32_t 
             assert_int_equal(seg[i].pos0, next);
             for (uint32_t j = 0; j < seg[i].n; j++, next++) {
                 if (tiled(type)) decode_keys(type, row, seg[i].k, next % 64, s->dk);
-                else pare_dtype_of(type)->decode(row, seg[i].k + j * seg[i].k_stride, s->dk);
+                else gather_keys(type, row, seg[i].k, next % 64, s->dk);
                 assert_memory_equal(row, want_k[layer][next][h], s->dk * 4);
                 if (tiled(type)) decode_values(type, row, seg[i].v, next % 64, s->dv);
                 else pare_dtype_of(type)->decode(row, seg[i].v + j * seg[i].v_stride, s->dv);

@@ -146,85 +146,104 @@ V16 void tile_q5(v16 x[2], const uint8_t *p)
     x[1] = v_from_i8(_mm_add_epi8(nibbles_at(p, 1), fifth(p + 18)));
 }
 
-/* Rows that go over a block of a tile together: their sums of 32 columns stay in registers. */
-#ifdef __AVX512F__
-#define TILE_ROWS 8
-#else
-#define TILE_ROWS 2
-#endif
-
-/* Sixteen columns from i on of a row dv wide. */
-V16 v16 load_cut(const float *o, uint32_t i, uint32_t dv)
-{
-    return i + 16 <= dv ? v_load(o + i) : i < dv ? v_load_n(o + i, dv - i) : v_set1(0.0f);
-}
-V16 void store_cut(float *o, v16 x, uint32_t i, uint32_t dv)
-{
-    if (i + 16 <= dv) v_store(o + i, x);
-    else if (i < dv) v_store_n(o + i, x, dv - i);
-}
-
-typedef float tile_weights[TILE_ROWS][PARE_ATTN_PAGE]; /* p * d */
-
-#define TILE_BLOCK(name, rows)                                                                                         \
-    static void block_##name##_##rows(float *const *o, tile_weights w, const uint8_t *c, uint64_t stride, uint32_t i,  \
-                                      uint32_t dv, uint32_t j0, uint32_t j1)                                           \
+#define DECODE_TILE(name)                                                                                              \
+    static void decode_##name(float *x, uint64_t ldx, const uint8_t *tile, const uint8_t *codes, uint32_t bytes,       \
+                              uint32_t blocks, uint32_t j0, uint32_t j1)                                               \
     {                                                                                                                  \
-        v16 a[rows][2], x[2];                                                                                          \
+        float d[PARE_ATTN_PAGE];                                                                                       \
                                                                                                                        \
-        _Pragma("GCC unroll 8")                                                                                        \
-        for (int r = 0; r < rows; r++) {                                                                               \
-            a[r][0] = load_cut(o[r], i, dv);                                                                           \
-            a[r][1] = load_cut(o[r], i + 16, dv);                                                                      \
-        }                                                                                                              \
-        for (uint32_t j = j0; j < j1; j++) {                                                                           \
-            tile_##name(x, c + j * stride);                                                                            \
-            _Pragma("GCC unroll 8")                                                                                    \
-            for (int r = 0; r < rows; r++) {                                                                           \
-                const v16 b = v_set1(w[r][j]);                                                                         \
-                a[r][0] = v_fma(b, x[0], a[r][0]);                                                                     \
-                a[r][1] = v_fma(b, x[1], a[r][1]);                                                                     \
+        for (uint32_t b = 0; b < blocks; b++, tile += 2 * PARE_ATTN_PAGE, codes += bytes, x += 32) {                   \
+            for (uint32_t k = j0 / 16 * 16; k < j1; k += 16) v_store(d + k, v_load_f16(tile + 2 * k));                 \
+            for (uint32_t j = j0; j < j1; j++) {                                                                       \
+                const v16 s = v_set1(d[j]);                                                                            \
+                v16       c[2];                                                                                        \
+                                                                                                                       \
+                tile_##name(c, codes + (uint64_t)j * blocks * bytes);                                                  \
+                v_store(x + (j - j0) * ldx, v_mul(s, c[0]));                                                           \
+                v_store(x + (j - j0) * ldx + 16, v_mul(s, c[1]));                                                      \
             }                                                                                                          \
         }                                                                                                              \
-        _Pragma("GCC unroll 8")                                                                                        \
-        for (int r = 0; r < rows; r++) {                                                                               \
-            store_cut(o[r], a[r][0], i, dv);                                                                           \
-            store_cut(o[r], a[r][1], i + 16, dv);                                                                      \
-        }                                                                                                              \
     }
-#ifdef __AVX512F__
-#define TILE_BLOCKS(name) TILE_BLOCK(name, 1) TILE_BLOCK(name, 2) TILE_BLOCK(name, 4) TILE_BLOCK(name, 8)
-#define TILE_TABLE(name) { NULL, block_##name##_1, block_##name##_2, NULL, block_##name##_4, NULL, NULL, NULL, block_##name##_8 }
-#else
-#define TILE_BLOCKS(name) TILE_BLOCK(name, 1) TILE_BLOCK(name, 2)
-#define TILE_TABLE(name) { NULL, block_##name##_1, block_##name##_2 }
-#endif
-TILE_BLOCKS(q8)
-TILE_BLOCKS(q5)
-TILE_BLOCKS(q4)
+DECODE_TILE(q8)
+DECODE_TILE(q5)
+DECODE_TILE(q4)
 
-typedef void (*tile_block_fn)(float *const *o, tile_weights w, const uint8_t *c, uint64_t stride, uint32_t i, uint32_t dv, uint32_t j0,
-                              uint32_t j1);
-static const tile_block_fn tile_blocks[3][TILE_ROWS + 1] = { TILE_TABLE(q8), TILE_TABLE(q5), TILE_TABLE(q4) };
-
-static void values_tile(float *const *o, uint32_t rows, const float *p, const uint8_t *tile, enum pare_type type, uint32_t dv, uint32_t j0,
-                        uint32_t j1)
+static void decode_tile(float *x, uint64_t ldx, const uint8_t *tile, enum pare_type type, uint32_t dv, uint32_t j0, uint32_t j1)
 {
-    const uint8_t       *codes = tile + pare_vtile_codes_at(dv);
-    const uint32_t       bytes = pare_vtile_code(type), blocks = (dv + 31) / 32;
-    const tile_block_fn *fn = tile_blocks[type == PARE_Q8_0 ? 0 : type == PARE_Q5_0 ? 1 : 2];
+    (type == PARE_Q8_0 ? decode_q8 : type == PARE_Q5_0 ? decode_q5 : decode_q4)(x, ldx, tile, tile + pare_vtile_codes_at(dv),
+                                                                                 pare_vtile_code(type), (dv + 31) / 32, j0, j1);
+}
 
-    for (uint32_t r = 0, n; r < rows; r += n) {
-        tile_weights w;
+/* ---- scores of float keys: sixteen positions a vector, some queries and panels in registers ---- */
 
-        for (n = TILE_ROWS; n > rows - r;) n /= 2;
-        for (uint32_t b = 0; b < blocks; b++) {
-            for (uint32_t k = j0 / 16 * 16; k < j1; k += 16) {
-                const v16 d = v_load_f16(tile + 2 * ((uint64_t)b * PARE_ATTN_PAGE + k));
+#ifdef __AVX512F__
+#define SCORE_PANELS 4
+#define SCORE_SHAPES(X) X(6, 4) X(4, 4) X(2, 4) X(1, 4) X(6, 1) X(4, 1) X(2, 1) X(1, 1)
+#define SCORE_ROWS 6
+#else
+#define SCORE_PANELS 2
+#define SCORE_SHAPES(X) X(2, 2) X(1, 2) X(2, 1) X(1, 1)
+#define SCORE_ROWS 2
+#endif
 
-                for (uint32_t e = 0; e < n; e++) v_store(w[e] + k, v_mul(v_load(p + (r + e) * PARE_ATTN_PAGE + k), d));
-            }
-            fn[n](o + r, w, codes + b * bytes, (uint64_t)blocks * bytes, 32 * b, dv, j0, j1);
+struct score_args {
+    float         *s;
+    const uint8_t *tile;  /* the first panel */
+    const float   *x;
+    uint64_t       ldx;
+    uint32_t       dk;
+};
+
+V16 void score_block(int f16, int rows, int panels, const struct score_args *g)
+{
+    const uint64_t step = f16 ? 2 * PARE_PANEL : 4 * PARE_PANEL;
+    const uint8_t *at = g->tile;
+    v16            a[SCORE_ROWS][SCORE_PANELS];
+
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+        for (int p = 0; p < panels; p++) a[r][p] = v_set1(0.0f);
+    }
+    for (uint32_t c = 0; c < g->dk; c++, at += step) {
+        v16 k[SCORE_PANELS];
+
+#pragma GCC unroll 4
+        for (int p = 0; p < panels; p++) k[p] = f16 ? at_f16(at + (unsigned)p * g->dk * step, 0) : at_f32(at + (unsigned)p * g->dk * step, 0);
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++) {
+            const v16 b = v_set1(g->x[(unsigned)r * g->ldx + c]);
+#pragma GCC unroll 4
+            for (int p = 0; p < panels; p++) a[r][p] = v_fma(b, k[p], a[r][p]);
+        }
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+        for (int p = 0; p < panels; p++) v_store(g->s + r * PARE_ATTN_PAGE + p * PARE_PANEL, a[r][p]);
+    }
+}
+
+#define SCORE_FUNCTIONS(rows, panels)                                                                                  \
+    static void score_f32_##rows##_##panels(const struct score_args *g) { score_block(0, rows, panels, g); }           \
+    static void score_f16_##rows##_##panels(const struct score_args *g) { score_block(1, rows, panels, g); }
+SCORE_SHAPES(SCORE_FUNCTIONS)
+typedef void (*score_fn)(const struct score_args *);
+#define SCORE_F32(rows, panels) [rows][panels] = score_f32_##rows##_##panels,
+#define SCORE_F16(rows, panels) [rows][panels] = score_f16_##rows##_##panels,
+static const score_fn score_table[2][SCORE_ROWS + 1][SCORE_PANELS + 1] = { { SCORE_SHAPES(SCORE_F32) }, { SCORE_SHAPES(SCORE_F16) } };
+
+static void scores(float *s, const uint8_t *tile, bool f16, const float *x, uint64_t ldx, uint32_t dk, uint32_t rows, uint32_t p0, uint32_t p1)
+{
+    for (uint32_t p = p0, np; p < p1; p += np) {
+        np = p1 - p >= SCORE_PANELS ? SCORE_PANELS : 1;
+        for (uint32_t r = 0, n; r < rows; r += n) {
+            const uint32_t left = rows - r;
+            struct score_args g = { s + r * PARE_ATTN_PAGE + p * PARE_PANEL, tile + (uint64_t)p * dk * (f16 ? 2 : 4) * PARE_PANEL, x + r * ldx, ldx, dk };
+
+            n = left == 8 ? 4 : left < SCORE_ROWS ? left : SCORE_ROWS; /* 4 and 4, not 6 and 2 */
+            while (n > SCORE_ROWS || score_table[0][n][1] == NULL) n--;
+            score_table[f16][n][np](&g);
         }
     }
 }
@@ -255,8 +274,8 @@ static float exp_sum(float *s, float m)
 }
 
 static const struct pare_attn_ops attn_ops = {
-    .values_f32 = values_f32, .values_f16 = values_f16, .values_rows = values_rows, .values_tile = values_tile,
-    .decode_f16 = decode_f16, .scale_max = scale_max, .exp_sum = exp_sum,
+    .values_f32 = values_f32, .values_f16 = values_f16, .values_rows = values_rows, .scores = scores,
+    .decode_f16 = decode_f16, .decode_tile = decode_tile, .scale_max = scale_max, .exp_sum = exp_sum,
 };
 
 #endif
