@@ -11,7 +11,7 @@
 #define TILE_ROWS 128     /* most rows of a piece: 8 panels, as many as a kernel unpacks at once */
 #define LONG_ROWS 512     /* the same for a few tokens: memory is read in longer runs */
 #define FEW_TOKENS 8
-#define TILE_TOKENS 96    /* most tokens of a piece */
+#define TILE_TOKENS 576   /* most tokens of a piece: weights are unpacked, and read, once for all of them */
 #define DECODE_ROWS 8     /* rows decoded at once on the reference path */
 #define PIECES_A_THREAD 6 /* enough that a thread which lost its core is not waited for long */
 
@@ -292,18 +292,27 @@ static bool needs_int8(const struct pare_linear_out *out, uint32_t n_out)
     return false;
 }
 
-/* Chooses the pieces: many tokens are cut at multiples of the kernel's own tile; then rows so finely that each thread gets
- * several pieces, down to one panel. */
+/* Cuts the tokens into pieces of about the same length, multiples of the kernel's own tile, at most most long. */
+static void cut_tokens(struct apply *a, uint32_t most)
+{
+    const uint32_t unit = a->qk->token_tile, n = (a->n + most - 1) / most, each = (a->n + n - 1) / n;
+
+    a->tile_tokens = n == 1 ? a->n : (each + unit - 1) / unit * unit;
+    a->n_ttiles = (a->n + a->tile_tokens - 1) / a->tile_tokens;
+}
+
+/* Chooses the pieces so finely that each thread gets several: first tokens are cut, down to a few tiles of the kernel, then rows, down to
+ * one panel. */
 static uint64_t choose_tiles(struct apply *a, uint32_t n_threads)
 {
-    uint32_t unit = a->qk->token_tile > 0 && a->qk->token_tile <= TILE_TOKENS ? a->qk->token_tile : 1;
-    uint64_t all = 0, tiles;
+    const uint64_t enough = (uint64_t)n_threads * PIECES_A_THREAD;
+    uint32_t       most = TILE_TOKENS;
+    uint64_t       all = 0, tiles;
 
-    a->tile_tokens = a->n < TILE_TOKENS ? a->n : TILE_TOKENS / unit * unit;
-    a->n_ttiles = (a->n + a->tile_tokens - 1) / a->tile_tokens;
     for (uint32_t i = 0; i < a->n_out; i++) all += a->out[i].l->rows;
     a->tile_rows = a->n <= FEW_TOKENS ? LONG_ROWS : TILE_ROWS; /* FEW_TOKENS * LONG_ROWS sums fit in a worker's scratch */
-    while (a->tile_rows > PARE_PANEL && all / a->tile_rows * a->n_ttiles < (uint64_t)n_threads * PIECES_A_THREAD) a->tile_rows /= 2;
+    for (cut_tokens(a, most); most > a->qk->token_tile && all / a->tile_rows * a->n_ttiles < enough; cut_tokens(a, most)) most -= a->qk->token_tile;
+    while (a->tile_rows > PARE_PANEL && all / a->tile_rows * a->n_ttiles < enough) a->tile_rows /= 2;
     tiles = 0;
     for (uint32_t i = 0; i < a->n_out; i++) tiles += row_tiles(a, a->out[i].l);
     return tiles * a->n_ttiles;
