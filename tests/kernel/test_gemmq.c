@@ -383,11 +383,11 @@ static void test_extreme_codes(void **state)
 
 static void test_quantizer(void **state)
 {
-    static const uint32_t widths[] = { 1, 5, 15, 16, 17, 31, 32, 33, 63, 100, 256 };
+    static const uint32_t widths[] = { 1, 5, 15, 16, 17, 31, 32, 33, 63, 100, 256, 512, 1100 };
     enum { N = 24 };
 
     (void)state;
-    for (int k = 0; k < 11; k++) {
+    for (int k = 0; k < 13; k++) {
         struct pare_qact ref, a;
         const uint32_t cols = widths[k];
         const uint64_t bytes = pare_qact_bytes(N, cols);

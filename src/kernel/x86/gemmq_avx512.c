@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * src/kernel/x86/gemmq_avx512.c: quantized products with AVX-512 F, BW, DQ, VL but no VNNI. */
-#include "kernel/x86/gemmq_zmm.h"
+#include "kernel/x86/gemmq_quant_zmm.h"
 #include "tensor/dtype_list.h"
 
 #define DIRECT_TOKENS 4

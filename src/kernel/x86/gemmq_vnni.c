@@ -2,7 +2,7 @@
  * src/kernel/x86/gemmq_vnni.c: quantized products with AVX-512 VNNI. vpdpbusd multiplies four unsigned codes by four signed
  * activations and adds them to a 32-bit lane, exact for all codes. What codes are too large by (their offset, or 128 for
  * table values) is taken off before: the accumulator starts at minus that times the activations' sum. */
-#include "kernel/x86/gemmq_zmm.h"
+#include "kernel/x86/gemmq_quant_zmm.h"
 #include "tensor/dtype_list.h"
 
 enum { CLASS_ANY, CLASS_COUNT };

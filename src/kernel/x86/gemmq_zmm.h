@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/kernel/x86/gemmq_zmm.h: 64-byte vectors for gemmq_tile.h, and the activations' quantizer, for both AVX-512 tiers. */
+ * src/kernel/x86/gemmq_zmm.h: 64-byte vectors for gemmq_tile.h, for both AVX-512 tiers. */
 #ifndef PARE_KERNEL_X86_GEMMQ_ZMM_H
 #define PARE_KERNEL_X86_GEMMQ_ZMM_H
 
@@ -56,53 +56,6 @@ VIN VI vi_acts(const int8_t *x)
 
     memcpy(&v, x, sizeof v);
     return _mm512_set1_epi32(v);
-}
-
-/* ---- activations (ref/gemmq_ref.c: quantize_block) ---- */
-
-static void quantize_block(const struct pare_qact *a, uint64_t at, __m512 lo, __m512 hi)
-{
-    const __m512i mask = _mm512_set1_epi32(0x7fffffff);
-    const uint32_t amax = _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_and_si512(_mm512_castps_si512(lo), mask),
-                                                                   _mm512_and_si512(_mm512_castps_si512(hi), mask)));
-    __m512i i0 = _mm512_setzero_si512(), i1 = i0;
-    int32_t sum0, sum1;
-    float d = 0;
-
-    if (amax >= PARE_QACT_MAX_BITS) {
-        d = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128((int)PARE_NAN_BITS)));
-    } else if (amax >= PARE_QACT_MIN_BITS) {
-        const float top = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128((int)amax)));
-        const __m512 inv = _mm512_set1_ps(127.0f / top);
-
-        d = pare_qact_scale(top);
-        i0 = _mm512_cvtps_epi32(_mm512_mul_ps(lo, inv));
-        i1 = _mm512_cvtps_epi32(_mm512_mul_ps(hi, inv));
-    }
-    _mm_storeu_si128((__m128i *)(void *)(a->q + at * PARE_QBLOCK), _mm512_cvtepi32_epi8(i0));
-    _mm_storeu_si128((__m128i *)(void *)(a->q + at * PARE_QBLOCK + 16), _mm512_cvtepi32_epi8(i1));
-    sum0 = _mm512_reduce_add_epi32(i0);
-    sum1 = _mm512_reduce_add_epi32(i1);
-    a->d[at] = d;
-    a->lift[at] = d * -PARE_LIFT;
-    a->sum16[2 * at] = sum0;
-    a->sum16[2 * at + 1] = sum1;
-    a->s16[2 * at] = d * (float)sum0;
-    a->s16[2 * at + 1] = d * (float)sum1;
-    a->s32[at] = d * (float)(sum0 + sum1);
-}
-
-static void quantize(const struct pare_qact *a, const float *x, uint64_t ldx, uint32_t r0, uint32_t r1)
-{
-    const uint32_t full = a->k / PARE_QBLOCK, rest = a->k % PARE_QBLOCK;
-    const __mmask16 m0 = (__mmask16)(rest >= 16 ? 0xffff : (1u << rest) - 1), m1 = (__mmask16)(rest > 16 ? (1u << (rest - 16)) - 1 : 0);
-
-    for (uint32_t r = r0; r < r1; r++) {
-        const float *src = x + r * ldx;
-
-        for (uint32_t b = 0; b < full; b++, src += PARE_QBLOCK) quantize_block(a, pare_qact_block(a, r, b), _mm512_loadu_ps(src), _mm512_loadu_ps(src + 16));
-        if (rest != 0) quantize_block(a, pare_qact_block(a, r, full), _mm512_maskz_loadu_ps(m0, src), _mm512_maskz_loadu_ps(m1, src + 16));
-    }
 }
 
 #endif
