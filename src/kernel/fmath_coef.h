@@ -8,6 +8,8 @@
 /* exp(x) = 2^n * p(r). Outside [LO, HI] the result is 0 or infinity anyway; clamping keeps n small. */
 #define PARE_EXP_HI 89.0f
 #define PARE_EXP_LO -104.0f
+/* Attention takes exp(x) for 0 up to here: what is below would be a denormal number, which costs products two hundred cycles each. */
+#define PARE_ATTN_EXP_LO -87.0f
 #define PARE_EXP_LOG2E 0x1.715476p+0f
 #define PARE_EXP_MAGIC 12582912.0f /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits */
 #define PARE_EXP_MAGIC_BITS 0x4b400000u

@@ -27,7 +27,7 @@ struct pare_attn_ops {
     void (*decode_tile)(float *x, uint64_t ldx, const uint8_t *tile, enum pare_type type, uint32_t dv, uint32_t j0, uint32_t j1);
     /* s = s * scale over a whole page; returns the largest, which is no NaN. */
     float (*scale_max)(float *s, float scale);
-    /* s = exp(s - m) over a whole page; returns the 16-lane sum. */
+    /* s = exp(s - m), 0 from PARE_ATTN_EXP_LO (fmath_coef.h) down, over a whole page; returns the 16-lane sum. */
     float (*exp_sum)(float *s, float m);
 };
 

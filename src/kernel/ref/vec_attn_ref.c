@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/checked.h"
+#include "kernel/fmath_coef.h"
 #include "kernel/kv_tile.h"
 #include "kernel/ref/vec_ref.h"
 #include "kernel/vec_tiers.h"
@@ -67,7 +68,9 @@ static float exp_sum(float *s, float m)
     float l[16] = { 0 };
 
     for (int i = 0; i < PARE_ATTN_PAGE; i++) {
-        s[i] = pare_expf(s[i] - m);
+        float x = s[i] - m;
+
+        s[i] = x <= PARE_ATTN_EXP_LO ? 0.0f : pare_expf(x);
         l[i & 15] += s[i];
     }
     return pare_tree16(l);

@@ -266,7 +266,7 @@ static float exp_sum(float *s, float m)
     v16 l = v_set1(0.0f), vm = v_set1(m);
 
     for (int i = 0; i < PARE_ATTN_PAGE; i += 16) {
-        v16 p = vm_exp(v_sub(v_load(s + i), vm));
+        v16 p = vm_exp_above(v_sub(v_load(s + i), vm), PARE_ATTN_EXP_LO);
         v_store(s + i, p);
         l = v_add(l, p);
     }

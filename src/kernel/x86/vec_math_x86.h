@@ -7,13 +7,14 @@
 #include "kernel/fmath_coef.h"
 #include "kernel/vec.h"
 
-V16 v16 vm_exp(v16 x)
+/* exp of what is above lo, 0 for the rest. */
+V16 v16 vm_exp_above(v16 x, float lo)
 {
     v16   t, n, r, p, one = v_set1(1.0f);
     v_set kept;
 
     x = v_min(v_set1(PARE_EXP_HI), x); /* this operand order lets a NaN through, and so does what follows */
-    x = v_floor_of(x, PARE_EXP_LO, &kept);
+    x = v_floor_of(x, lo, &kept);
     t = v_fma(x, v_set1(PARE_EXP_LOG2E), v_set1(PARE_EXP_MAGIC));
     n = v_sub(t, v_set1(PARE_EXP_MAGIC));
     r = v_fma(n, v_set1(-PARE_EXP_LN2_HI), x);
@@ -26,6 +27,7 @@ V16 v16 vm_exp(v16 x)
     p = v_fma(p, r, one);
     return v_ldexp(p, n, t, kept);
 }
+V16 v16 vm_exp(v16 x) { return vm_exp_above(x, PARE_EXP_LO); }
 
 V16 v16 vm_tanh(v16 x)
 {
