@@ -47,6 +47,7 @@ struct pare_layout {
     uint64_t head_bytes;   /* of one super block */
     uint64_t codes_at;     /* offset of the codes in the panel */
     bool     f16, sub, min;
+    bool     int_sub;      /* struct pare_pack_traits */
 };
 
 /* pare_layout_of fills *l for rows of cols columns; false for a type that cannot be packed. cols <= 2^31. */

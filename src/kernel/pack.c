@@ -30,8 +30,9 @@ bool pare_layout_of(struct pare_layout *l, const struct pare_dtype *t, uint64_t 
     uint32_t groups;
 
     if (!(t->caps & PARE_DT_QUANT) || t->unpack == NULL || kind < 0 || cols > MAX_COLS) return false;
-    if ((p->group != 16 && p->group != 32) || p->super % PARE_QBLOCK != 0) return false;
-    *l = (struct pare_layout){ .kind = (enum pare_code_kind)kind, .f16 = p->d_is_f16, .sub = p->has_sub, .min = p->has_min };
+    if ((p->group != 16 && p->group != 32) || p->super % PARE_QBLOCK != 0 || (p->int_sub && (p->group != 16 || !p->has_sub))) return false;
+    *l = (struct pare_layout){ .kind = (enum pare_code_kind)kind, .f16 = p->d_is_f16, .sub = p->has_sub, .min = p->has_min,
+                               .int_sub = p->int_sub };
     l->n_block = (uint32_t)(round_up(cols, PARE_QBLOCK) / PARE_QBLOCK);
     l->gpb = PARE_QBLOCK / p->group;
     l->super_blocks = p->super != 0 ? p->super / PARE_QBLOCK : l->n_block;

@@ -8,6 +8,7 @@
  * The integer view is what kernels pack (src/kernel/pack.h) and what the 16-lane rule for block formats is written in:
  *     acc = fma((float)idot_group * dx_block, dw_group, acc);      idot = sum of lut[idx] * q, exact in int32
  *     acc = fma(mw_group, sx_group, acc);                          only for types with minima; sx = dx * (float)sum(q)
+ * (types with int_sub: s is part of the integer sum, and a step is 32 columns; docs/kernels.md),
  * in column order, one accumulator per output. */
 #ifndef PARE_TENSOR_DTYPE_H
 #define PARE_TENSOR_DTYPE_H
@@ -55,6 +56,8 @@ struct pare_pack_traits {
     bool     has_sub;   /* s varies (stored as one byte a group) */
     bool     has_min;
     bool     d_is_f16;  /* every d and dmin is exactly an f16; else kept as f32 */
+    bool     int_sub;   /* groups of 16 whose s is multiplied in integers: every s * value lies in [-fold, 255 - fold] */
+    uint8_t  fold;
     int8_t   offset;    /* affine types: lut[i] = i + offset (offset <= 0). For bits == 8: idx = value + 128, offset -128 */
     const int8_t *lut;  /* non-NULL for bits <= 4 with a table of 1 << bits values; NULL: affine */
 };

@@ -286,13 +286,13 @@ const struct pare_dtype pare_dt_q2_k = {
     .name = "q2_k", .type = PARE_Q2_K, .gguf_id = 10, .block = QK, .block_bytes = 84, .caps = CAPS, .bits = 2.625,
     .help = "2-bit codes with 4-bit scales and minima every 16 weights.",
     .decode = decode_q2_k, .encode = pare_encode_q2_k, .unpack = unpack_q2_k, .repack = repack_q2_k,
-    .pack = { .bits = 2, .group = 16, .super = QK, .has_sub = true, .has_min = true, .d_is_f16 = true },
+    .pack = { .bits = 2, .group = 16, .super = QK, .has_sub = true, .has_min = true, .d_is_f16 = true, .int_sub = true },
 };
 const struct pare_dtype pare_dt_q3_k = {
     .name = "q3_k", .type = PARE_Q3_K, .gguf_id = 11, .block = QK, .block_bytes = 110, .caps = CAPS, .bits = 3.4375,
     .help = "3-bit codes with 6-bit scales every 16 weights.",
     .decode = decode_q3_k, .encode = pare_encode_q3_k, .unpack = unpack_q3_k, .repack = repack_q3_k,
-    .pack = { .bits = 3, .group = 16, .super = QK, .has_sub = true, .d_is_f16 = true, .offset = -4 },
+    .pack = { .bits = 3, .group = 16, .super = QK, .has_sub = true, .d_is_f16 = true, .int_sub = true, .fold = 124, .offset = -4 },
 };
 const struct pare_dtype pare_dt_q4_k = {
     .name = "q4_k", .type = PARE_Q4_K, .gguf_id = 12, .block = QK, .block_bytes = 144, .caps = CAPS, .bits = 4.5,

@@ -220,14 +220,14 @@ static void one_shape(const struct pare_dtype *t, uint64_t rows, uint64_t cols, 
 static void test_tiers_equal_plain_c(void **state)
 {
     static const uint64_t rows[] = { 1, 15, 16, 17, 40 };
-    static const uint32_t tokens[] = { 1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 33 };
+    static const uint32_t tokens[] = { 1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 33, 53 };
     const struct pare_dtype *t;
 
     (void)state;
     for (unsigned i = 0; (t = type_at(i)) != NULL; i++) {
-        for (uint64_t cols = 1; cols <= 40; cols++) one_shape(t, rows[cols % 5], cols, tokens[cols % 12], RANDOM, NORMAL);
+        for (uint64_t cols = 1; cols <= 40; cols++) one_shape(t, rows[cols % 5], cols, tokens[cols % 13], RANDOM, NORMAL);
         for (unsigned r = 0; r < 5; r++)
-            for (unsigned n = 0; n < 12; n++) {
+            for (unsigned n = 0; n < 13; n++) {
                 one_shape(t, rows[r], 256, tokens[n], RANDOM, NORMAL);
                 if (n % 5 == r) one_shape(t, rows[r], 288, tokens[n], RANDOM, NORMAL);
                 if (n % 5 == r) one_shape(t, rows[r], 576, tokens[n], RANDOM, NORMAL);
@@ -249,6 +249,7 @@ static void test_adversarial_values(void **state)
             for (int x = NORMAL; x <= SPIKY; x++) {
                 one_shape(t, 17, 512, 3, w, x);
                 one_shape(t, 17, 512, 19, w, x);
+                one_shape(t, 17, 512, 43, w, x);
                 one_shape(t, 16, 48, 2, w, x);
             }
 }

@@ -7,6 +7,10 @@
  *         acc  = fma((float)idot * dx, d * s, acc)                          (each product rounded once)
  *         acc  = fma(-(dmin * m), sx, acc)                                  (types with minima)
  *     y = acc, a NaN as 0x7fc00000
+ * For types with int_sub a step is a block of 32 columns, groups 0 and 1:
+ *         idot = s_0 * (sum over group 0) + s_1 * (sum over group 1)        (exact, below 2^22)
+ *         acc  = fma((float)idot * dx, d, acc)
+ *         acc  = fma(-(dmin * m_g), sx_g, acc)                              (types with minima; g = 0, then 1)
  * s = m = 1 where the type stores none. d, dmin, s, m, codes are what the panel holds, so groups beyond the last column take
  * part as zeros in every tier alike. */
 #include <math.h>
@@ -67,36 +71,56 @@ static void group_scales(float dw[PARE_PANEL], float mm[PARE_PANEL], const uint8
     }
 }
 
-/* One group of one token: the only place where floats are added. */
-static void add_group(float acc[PARE_PANEL], int16_t value[][PARE_PANEL], int group, const float *dw, const float *mm,
-                      const int8_t *q, float dx, float sx)
+/* The only places where floats are added: columns [0, n) of one token, and the minimum of a group. */
+static void add_columns(float acc[PARE_PANEL], int16_t value[][PARE_PANEL], uint32_t n, const float *dw, const int8_t *q, float dx)
 {
     int32_t idot[PARE_PANEL] = { 0 };
 
-    for (int c = 0; c < group; c++)
+    for (uint32_t c = 0; c < n; c++)
         for (int r = 0; r < PARE_PANEL; r++) idot[r] += value[c][r] * q[c];
     for (int r = 0; r < PARE_PANEL; r++) acc[r] = fmaf((float)idot[r] * dx, dw[r], acc[r]);
-    if (mm == NULL) return;
+}
+static void add_minimum(float acc[PARE_PANEL], const float *mm, float sx)
+{
     for (int r = 0; r < PARE_PANEL; r++) acc[r] = fmaf(-mm[r], sx, acc[r]);
+}
+
+/* A block in the form that is multiplied. With whole-number scales these are part of the values, and there is one step. */
+struct steps {
+    uint32_t n; /* 1 or 2 */
+    int16_t  value[PARE_QBLOCK][PARE_PANEL];
+    float    dw[2][PARE_PANEL], mm[2][PARE_PANEL];
+};
+
+static void block_steps(struct steps *s, const struct pare_packed *w, const struct pare_layout *l, const uint8_t *panel, uint32_t b)
+{
+    const uint8_t *head = panel + b / l->super_blocks * l->head_bytes;
+    const uint8_t *group = head + l->group_at + (uint64_t)(b % l->super_blocks) * l->gpb * l->group_bytes;
+
+    block_values(s->value, panel + l->codes_at + (uint64_t)b * l->block_bytes, l, &w->type->pack);
+    for (uint32_t g = 0; g < l->gpb; g++) group_scales(s->dw[g], s->mm[g], panel, l, b, g);
+    s->n = l->int_sub ? 1 : l->gpb;
+    for (int r = 0; r < PARE_PANEL && l->int_sub; r++) {
+        for (uint32_t c = 0; c < PARE_QBLOCK; c++) s->value[c][r] = (int16_t)(s->value[c][r] * (int8_t)group[c / 16 * l->group_bytes + (uint32_t)r]);
+        s->dw[0][r] = scale_at(head, l->f16, r);
+    }
 }
 
 static void panel_tile(float acc[][PARE_PANEL], const struct pare_packed *w, const struct pare_layout *l, const uint8_t *panel,
                        const struct pare_qact *a, uint32_t t0, uint32_t t1)
 {
-    const int group = (int)(PARE_QBLOCK / l->gpb);
-    int16_t value[PARE_QBLOCK][PARE_PANEL];
-    float dw[PARE_PANEL], mm[PARE_PANEL];
+    struct steps s;
 
     memset(acc, 0, TILE * sizeof acc[0]);
     for (uint32_t b = 0; b < l->n_block; b++) {
-        block_values(value, panel + l->codes_at + (uint64_t)b * l->block_bytes, l, &w->type->pack);
-        for (uint32_t g = 0; g < l->gpb; g++) {
-            group_scales(dw, mm, panel, l, b, g);
-            for (uint32_t t = t0; t < t1; t++) {
-                uint64_t at = pare_qact_block(a, t, b);
+        block_steps(&s, w, l, panel, b);
+        for (uint32_t t = t0; t < t1; t++) {
+            const uint64_t at = pare_qact_block(a, t, b);
+            const uint32_t n = PARE_QBLOCK / s.n;
 
-                add_group(acc[t - t0], value + g * (uint32_t)group, group, dw, l->min ? mm : NULL,
-                          a->q + at * PARE_QBLOCK + g * (uint32_t)group, a->d[at], l->gpb == 2 ? a->s16[2 * at + g] : a->s32[at]);
+            for (uint32_t g = 0; g < l->gpb; g++) {
+                if (g < s.n) add_columns(acc[t - t0], s.value + g * n, n, s.dw[g], a->q + at * PARE_QBLOCK + g * n, a->d[at]);
+                if (l->min) add_minimum(acc[t - t0], s.mm[g], l->gpb == 2 ? a->s16[2 * at + g] : a->s32[at]);
             }
         }
     }

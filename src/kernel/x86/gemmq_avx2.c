@@ -34,6 +34,7 @@ VIN VF vf_zero(void) { return _mm256_setzero_ps(); }
 VIN VF vf_load(const void *p) { return _mm256_loadu_ps(p); }
 VIN void vf_store(float *p, VF v) { _mm256_storeu_ps(p, v); }
 VIN VF vf_set1(float f) { return _mm256_set1_ps(f); }
+VIN VF vf_add(VF a, VF b) { return _mm256_add_ps(a, b); }
 VIN VF vf_mul(VF a, VF b) { return _mm256_mul_ps(a, b); }
 VIN VF vf_fma(VF a, VF b, VF c) { return _mm256_fmadd_ps(a, b, c); }
 VIN VF vf_fnma(VF a, VF b, VF c) { return _mm256_fnmadd_ps(a, b, c); }

@@ -7,6 +7,7 @@
  *     TILE_TOKENS, DENSE_TILES, DIRECT_TOKENS, DIRECT_TILES   how many tokens there are kernels for, at most 16 and 8
  *     PARE_DOT4(acc, w, x)   instead of dot: one vector of codes times x[0..4)
  *     code_class(kind), code_bias(kind, offset)   which form of dot, and what a code in that form is too small by
+ *     PARE_FOLD(v, s, add)    a tier may have it: 64 codes times the whole-number scales of their rows plus a byte, as bytes
  *
  * Two ways through a matrix, one recipe (ref/gemmq_ref.c):
  *   direct   1..8 tokens: each panel is streamed once, codes live in registers only. Reading memory is the limit.
@@ -60,12 +61,20 @@ ALWAYS struct heads heads_at(const struct pare_layout *l, const uint8_t *panel, 
     return h;
 }
 
-/* dw = d * s and mm = dmin * m of the next group of this part's rows. */
-ALWAYS void next_group(struct heads *h, const struct pare_layout *l, int part, int min, VF d, VF dmin, VF *dw, VF *mm)
+/* How the groups of a block are multiplied: one of 32 columns; two of 16; two of 16 whose scales are part of the integer sum (int_sub), and
+ * the same after codes were folded with them, which is worth it for many tokens. */
+enum { FORM_32, FORM_16, FORM_INT, FORM_FOLD, FORMS };
+#define FOLD_TOKENS 40
+
+ALWAYS int form_of(const struct pare_layout *l) { return l->int_sub ? FORM_INT : l->gpb == 2 ? FORM_16 : FORM_32; }
+ALWAYS int groups_of(int form) { return form == FORM_32 ? 1 : 2; }
+
+/* dw = d * s (s alone with FORM_INT) and mm = dmin * m of the next group of this part's rows. */
+ALWAYS void next_group(struct heads *h, const struct pare_layout *l, int part, int form, int min, VF d, VF dmin, VF *dw, VF *mm)
 {
     const uint8_t *g = h->group + part * LANES;
 
-    *dw = l->sub ? vf_mul(d, vf_from_s8(g)) : d;
+    *dw = form == FORM_INT ? vf_from_s8(g) : l->sub ? vf_mul(d, vf_from_s8(g)) : d;
     if (min) *mm = l->sub ? vf_mul(dmin, vf_from_u8(g + PARE_PANEL)) : dmin;
     h->group += l->group_bytes;
 }
@@ -93,6 +102,14 @@ ALWAYS VF add_group(VF acc, VI lifted, VF dw, VF mm, int min, float dx, float li
 {
     acc = vf_fma(vf_fma(vf_bits(lifted), vf_set1(dx), vf_set1(lift)), dw, acc);
     return min ? vf_fnma(mm, vf_set1(sx), acc) : acc;
+}
+
+/* FORM_INT: s0 * sum0 + s1 * sum1, whole numbers below 2^24 and therefore exact in f32; then the same step. below is -PARE_LIFT * s0. */
+ALWAYS VF add_groups(VF acc, VI lifted0, VI lifted1, VF s0, VF s1, VF below, VF d, float dx)
+{
+    const VF idot = vf_fma(vf_add(vf_bits(lifted1), vf_set1(-PARE_LIFT)), s1, vf_fma(vf_bits(lifted0), s0, below));
+
+    return vf_fma(vf_mul(idot, vf_set1(dx)), d, acc);
 }
 
 /* idot[t] += codes of n vectors times the activations x of token t, rows of ldx bytes. The vectors are in w, or in memory from
@@ -171,10 +188,10 @@ struct direct {
 #define PREFETCH_NEAR 1024
 #define PREFETCH_HEADS 1024
 
-ALWAYS void direct(int kind, int g16, int min, int tokens, const struct direct *j)
+ALWAYS void direct(int kind, int form, int min, int tokens, const struct direct *j)
 {
     const struct pare_layout *l = j->l;
-    const int cls = code_class(kind), bits_bytes = code_bytes(kind), per = g16 ? 2 : 1; /* groups a block */
+    const int cls = code_class(kind), bits_bytes = code_bytes(kind), per = groups_of(form);
     const VI lut = vi_lut(j->lut);
 
     for (int part = 0; part < PARTS; part++) {
@@ -196,7 +213,7 @@ ALWAYS void direct(int kind, int g16, int min, int tokens, const struct direct *
                 q = j->a->q + at * PARE_QBLOCK;
                 dx = j->a->d + at;
                 lift = j->a->lift + at;
-                sx = g16 ? j->a->s16 + 2 * at : j->a->s32 + at;
+                sx = per == 2 ? j->a->s16 + 2 * at : j->a->s32 + at;
             }
             if (part == 0) {
                 UNROLL
@@ -208,11 +225,30 @@ ALWAYS void direct(int kind, int g16, int min, int tokens, const struct direct *
             }
             if (fresh) load_head(&h, l, part, min, &d, &dmin);
             unpack(kind, w, p, lut);
+            if (form == FORM_INT) {
+                VI sum0[DIRECT_TOKENS], sum1[DIRECT_TOKENS];
+                VF s1, m1 = vf_zero();
+
+                next_group(&h, l, part, form, min, d, dmin, &dw, &mm);
+                next_group(&h, l, part, form, min, d, dmin, &s1, &m1);
+                UNROLL
+                for (int t = 0; t < tokens; t++) {
+                    sum0[t] = vi_set32(j->corr[t][2 * b]);
+                    sum1[t] = vi_set32(j->corr[t][2 * b + 1]);
+                }
+                dots(sum0, tokens, w, NULL, 4, q, RUN_BYTES, cls);
+                dots(sum1, tokens, w + 4, NULL, 4, q + 16, RUN_BYTES, cls);
+                UNROLL
+                for (int t = 0; t < tokens; t++) {
+                    acc[t] = add_groups(acc[t], sum0[t], sum1[t], dw, s1, vf_mul(dw, vf_set1(-PARE_LIFT)), d, dx[t * PARE_QRUN]);
+                    if (min) acc[t] = vf_fnma(m1, vf_set1(sx[2 * t * PARE_QRUN + 1]), vf_fnma(mm, vf_set1(sx[2 * t * PARE_QRUN]), acc[t]));
+                }
+            }
             UNROLL
-            for (int g = 0; g < per; g++) {
+            for (int g = 0; g < per && form != FORM_INT; g++) {
                 VI idot[DIRECT_TOKENS];
 
-                next_group(&h, l, part, min, d, dmin, &dw, &mm);
+                next_group(&h, l, part, form, min, d, dmin, &dw, &mm);
                 UNROLL
                 for (int t = 0; t < tokens; t++) idot[t] = vi_set32(j->corr[t][(unsigned)per * b + (unsigned)g]);
                 dots(idot, tokens, w + 4 * g, NULL, 8 / per, q + 16 * g, RUN_BYTES, cls);
@@ -233,6 +269,7 @@ ALWAYS void direct(int kind, int g16, int min, int tokens, const struct direct *
 struct weight_tile {
     uint8_t code[DENSE_BLOCKS][8][64];
     float dw[2 * DENSE_BLOCKS][PARE_PANEL], mm[2 * DENSE_BLOCKS][PARE_PANEL];
+    float d[DENSE_BLOCKS][PARE_PANEL]; /* FORM_INT, whose dw is s */
 };
 /* Activations of a tile, one run of them; rows lie RUN_BYTES apart, scales PARE_QRUN. */
 struct act_tile {
@@ -249,10 +286,41 @@ struct dense {
     bool first;  /* no partial sums in y yet */
 };
 
-ALWAYS void dense(int cls, int g16, int min, int tokens, const struct dense *j)
+/* The step of FORM_INT and FORM_FOLD for a tile of tokens. Folded codes are values times s already. */
+ALWAYS void dense_int(int cls, int form, int min, int tokens, const struct dense *j, uint32_t b, int part, VF *acc)
 {
     const struct act_tile *x = j->x;
-    const int per = g16 ? 2 : 1; /* groups a block */
+    const bool folded = form == FORM_FOLD;
+    const int8_t *q = x->q + b * PARE_QBLOCK;
+    const uint8_t *code = &j->w->code[b][0][part * VSTEP];
+    const VF d = vf_load(&j->w->d[b][part * LANES]), s0 = vf_load(&j->w->dw[2 * b][part * LANES]), s1 = vf_load(&j->w->dw[2 * b + 1][part * LANES]);
+    VI sum0[TILE_TOKENS], sum1[TILE_TOKENS];
+
+    UNROLL
+    for (int t = 0; t < tokens; t++) sum0[t] = vi_set32(x->corr[t][folded ? b : 2 * b]);
+    dots(sum0, tokens, NULL, code, folded ? 8 : 4, q, RUN_BYTES, cls);
+    UNROLL
+    for (int t = 0; t < tokens && !folded; t++) sum1[t] = vi_set32(x->corr[t][2 * b + 1]);
+    if (!folded) dots(sum1, tokens, NULL, code + 4 * 64, 4, q + 16, RUN_BYTES, cls);
+    UNROLL
+    for (int t = 0; t < tokens; t++) {
+        const float dx = x->dx[(unsigned)t * PARE_QRUN + b];
+
+        acc[t] = folded ? add_group(acc[t], sum0[t], d, d, 0, dx, x->lift[(unsigned)t * PARE_QRUN + b], 0)
+                        : add_groups(acc[t], sum0[t], sum1[t], s0, s1, vf_mul(s0, vf_set1(-PARE_LIFT)), d, dx);
+    }
+    for (int g = 0; g < 2 && min; g++) {
+        const VF mm = vf_load(&j->w->mm[2 * b + (unsigned)g][part * LANES]);
+
+        UNROLL
+        for (int t = 0; t < tokens; t++) acc[t] = vf_fnma(mm, vf_set1(x->sx[2 * ((unsigned)t * PARE_QRUN + b) + (unsigned)g]), acc[t]);
+    }
+}
+
+ALWAYS void dense(int cls, int form, int min, int tokens, const struct dense *j)
+{
+    const struct act_tile *x = j->x;
+    const int per = groups_of(form);
 
     for (int part = 0; part < PARTS; part++) {
         VF acc[TILE_TOKENS];
@@ -260,6 +328,10 @@ ALWAYS void dense(int cls, int g16, int min, int tokens, const struct dense *j)
         UNROLL
         for (int t = 0; t < tokens; t++) acc[t] = j->first ? vf_zero() : vf_load(j->y + (unsigned)t * j->ldy + part * LANES);
         for (uint32_t b = 0; b < j->n; b++) {
+            if (form >= FORM_INT) {
+                dense_int(cls, form, min, tokens, j, b, part, acc);
+                continue;
+            }
             UNROLL
             for (int h = 0; h < per; h++) {
                 const uint32_t g = b * (unsigned)per + (unsigned)h;
@@ -294,7 +366,18 @@ ALWAYS void unpack_blocks(int kind, struct weight_tile *w, const uint8_t *p, uin
         }
 }
 
-static void unpack_scales(struct weight_tile *w, const struct pare_layout *l, const uint8_t *panel, uint32_t b0, uint32_t n)
+/* The codes of a block of FORM_INT become s * (code + offset) + fold, where the tier can do that: bytes again (struct pare_pack_traits). */
+ALWAYS void fold_block(uint8_t code[8][64], const uint8_t *s, uint32_t group_bytes, int offset, int fold)
+{
+#ifdef PARE_FOLD
+    for (int j = 0; j < 8; j++) vi_store(code[j], PARE_FOLD(vi_load(code[j]), s + (uint32_t)(j / 4) * group_bytes, offset, fold));
+#else
+    (void)code, (void)s, (void)group_bytes, (void)offset, (void)fold;
+#endif
+}
+
+/* type: NULL unless codes are to be folded. */
+static void unpack_scales(struct weight_tile *w, const struct pare_layout *l, const uint8_t *panel, uint32_t b0, uint32_t n, const struct pare_dtype *type)
 {
     for (int part = 0; part < PARTS; part++) {
         struct heads h = heads_at(l, panel, b0);
@@ -303,8 +386,12 @@ static void unpack_scales(struct weight_tile *w, const struct pare_layout *l, co
             VF d = vf_zero(), dmin = vf_zero(), dw = vf_zero(), mm = vf_zero();
 
             load_head(&h, l, part, l->min, &d, &dmin);
+            if (l->int_sub) {
+                vf_store(&w->d[b][part * LANES], d);
+                if (type != NULL) fold_block(w->code[b], h.group, l->group_bytes, type->pack.offset, type->pack.fold);
+            }
             for (uint32_t g = 0; g < l->gpb; g++) {
-                next_group(&h, l, part, l->min, d, dmin, &dw, &mm);
+                next_group(&h, l, part, form_of(l), l->min, d, dmin, &dw, &mm);
                 vf_store(&w->dw[b * l->gpb + g][part * LANES], dw);
                 if (l->min) vf_store(&w->mm[b * l->gpb + g][part * LANES], mm);
             }
@@ -313,8 +400,9 @@ static void unpack_scales(struct weight_tile *w, const struct pare_layout *l, co
     }
 }
 
-/* Tokens t0 .. t0 + n, blocks b0 .. b0 + n_block of one run. */
-static void find_acts(struct act_tile *x, const struct pare_qact *a, uint32_t gpb, int32_t bias, uint32_t t0, uint32_t n, uint32_t b0, uint32_t n_block)
+/* Tokens t0 .. t0 + n, blocks b0 .. b0 + n_block of one run; gpb groups a block have minima, sums of them integer sums. */
+static void find_acts(struct act_tile *x, const struct pare_qact *a, uint32_t gpb, uint32_t sums, int32_t bias, uint32_t t0, uint32_t n, uint32_t b0,
+                      uint32_t n_block)
 {
     const uint64_t at = pare_qact_block(a, t0, b0);
 
@@ -322,7 +410,7 @@ static void find_acts(struct act_tile *x, const struct pare_qact *a, uint32_t gp
     x->dx = a->d + at;
     x->lift = a->lift + at;
     x->sx = gpb == 2 ? a->s16 + 2 * at : a->s32 + at;
-    for (uint32_t t = 0; t < n && bias != 0; t++) corrections(x->corr[t], a, t0 + t, b0, n_block, gpb, bias);
+    for (uint32_t t = 0; t < n && bias != 0; t++) corrections(x->corr[t], a, t0 + t, b0, n_block, sums, bias);
 }
 
 /* ---- tables: one function for each shape of the inner loop ---- */
@@ -331,9 +419,9 @@ typedef void (*direct_fn)(const struct direct *);
 typedef void (*dense_fn)(const struct dense *);
 typedef void (*unpack_fn)(struct weight_tile *, const uint8_t *, uint32_t, const int8_t *);
 
-/* The combinations (codes, group of 16, minima) that formats use; others take the dense way even for one token. */
+/* The combinations (codes, FORM_, minima) that formats use; others take the dense way even for one token. */
 #define DIRECT_COMBOS(X)                                                                                               \
-    X(A2, 0, 0) X(A2, 1, 1) X(A3, 1, 0) X(A4, 0, 0) X(A4, 0, 1) X(A5, 0, 0) X(A5, 0, 1) X(A6, 0, 0) X(A6, 1, 0)        \
+    X(A2, 0, 0) X(A2, 2, 1) X(A3, 1, 0) X(A3, 2, 0) X(A4, 0, 0) X(A4, 0, 1) X(A5, 0, 0) X(A5, 0, 1) X(A6, 0, 0) X(A6, 1, 0) \
     X(A8, 0, 0) X(L2, 0, 0) X(L2, 1, 0) X(L3, 0, 0) X(L3, 1, 0) X(L4, 0, 0)
 
 #ifdef PARE_CHECKED
@@ -347,11 +435,16 @@ DIRECT_COMBOS(DIRECT_ALL)
 
 #define DIRECT_ENTRY(k, g, m, n) [n] = direct_##k##_##g##m##_##n,
 #define DIRECT_ROW(k, g, m) [PARE_CODE_##k][g][m] = { DIRECT_TILES(DIRECT_ENTRY, k, g, m) },
-static const direct_fn direct_table[PARE_CODE_COUNT][2][2][DIRECT_TOKENS + 1] = { DIRECT_COMBOS(DIRECT_ROW) };
+static const direct_fn direct_table[PARE_CODE_COUNT][FORMS][2][DIRECT_TOKENS + 1] = { DIRECT_COMBOS(DIRECT_ROW) };
 
 #define DENSE_ONE(c, g, m, n) \
     static void dense_##c##_##g##m##_##n(const struct dense *j) { dense(c, g, m, n, j); }
-#define DENSE_COMBOS(X, c) X(c, 0, 0) X(c, 0, 1) X(c, 1, 0) X(c, 1, 1)
+#ifdef PARE_FOLD
+#define FOLD_COMBOS(X, c) X(c, 3, 0) X(c, 3, 1)
+#else
+#define FOLD_COMBOS(X, c)
+#endif
+#define DENSE_COMBOS(X, c) X(c, 0, 0) X(c, 0, 1) X(c, 1, 0) X(c, 1, 1) X(c, 2, 0) X(c, 2, 1) FOLD_COMBOS(X, c)
 #ifdef PARE_CHECKED
 #undef DENSE_TILES
 #define DENSE_TILES(X, c, g, m) X(c, g, m, 1) X(c, g, m, 2) X(c, g, m, TILE_TOKENS)
@@ -363,7 +456,7 @@ DENSE_CLASSES(DENSE_CLASS)
 #define DENSE_ENTRY(c, g, m, n) [n] = dense_##c##_##g##m##_##n,
 #define DENSE_ROW(c, g, m) [c][g][m] = { DENSE_TILES(DENSE_ENTRY, c, g, m) },
 #define DENSE_ROWS(c) DENSE_COMBOS(DENSE_ROW, c)
-static const dense_fn dense_table[CLASS_COUNT][2][2][TILE_TOKENS + 1] = { DENSE_CLASSES(DENSE_ROWS) };
+static const dense_fn dense_table[CLASS_COUNT][FORMS][2][TILE_TOKENS + 1] = { DENSE_CLASSES(DENSE_ROWS) };
 
 #define UNPACK_ONE(k)                                                                                                  \
     static void unpack_##k(struct weight_tile *w, const uint8_t *p, uint32_t n, const int8_t *lut)                     \
@@ -403,7 +496,7 @@ static void copy_rows(float *dst, uint64_t ldd, const float *src, uint64_t lds, 
 /* Tokens t0 .. t0 + n of one panel; corr is that of token t0. */
 static void direct_turn(const struct pass *s, struct direct *j, uint32_t panel, uint32_t n)
 {
-    const direct_fn fn = direct_table[s->l.kind][s->l.gpb - 1][s->l.min][n];
+    const direct_fn fn = direct_table[s->l.kind][form_of(&s->l)][s->l.min][n];
     float *y = s->y + j->t0 * s->ldy + (uint64_t)panel * PARE_PANEL, part[DIRECT_TOKENS][PARE_PANEL];
     const uint32_t rows = panel_rows(s, panel);
     const bool whole = rows == PARE_PANEL;
@@ -446,9 +539,8 @@ static void run_direct(const struct pass *s, uint32_t p0, uint32_t p1, uint32_t 
 }
 
 /* One tile of activations over the unpacked panels. */
-static void run_tile(const struct pass *s, struct dense *j, const struct weight_tile *w, uint32_t p0, uint32_t n_panel, uint32_t t0, uint32_t n)
+static void run_tile(const struct pass *s, struct dense *j, dense_fn fn, const struct weight_tile *w, uint32_t p0, uint32_t n_panel, uint32_t t0, uint32_t n)
 {
-    const dense_fn fn = dense_table[code_class(s->l.kind)][s->l.gpb - 1][s->l.min][n];
     float part[TILE_TOKENS][PARE_PANEL];
 
     for (uint32_t i = 0; i < n_panel; i++) {
@@ -477,6 +569,8 @@ static void run_dense(const struct pass *s, uint32_t p0, uint32_t p1, uint32_t t
     struct weight_tile w[DENSE_PANELS] __attribute__((aligned(64)));
     struct act_tile x __attribute__((aligned(64)));
     struct dense j = { .x = &x };
+    const bool folded = dense_table[0][FORM_FOLD][0][1] != NULL && s->l.int_sub && t1 - t0 >= FOLD_TOKENS;
+    const int form = folded ? FORM_FOLD : form_of(&s->l);
 
     for (int t = 0; t < TILE_TOKENS; t++) /* stays so when codes need no correction */
         for (uint32_t g = 0; g < 2 * DENSE_BLOCKS; g++) x.corr[t][g] = PARE_LIFT_BITS;
@@ -489,12 +583,12 @@ static void run_dense(const struct pass *s, uint32_t p0, uint32_t p1, uint32_t t
                 const uint8_t *panel = s->w->data + (p0 + i) * s->w->panel_bytes;
 
                 unpack_table[s->l.kind](&w[i], panel + s->l.codes_at + (uint64_t)b * s->l.block_bytes, j.n, s->lut);
-                unpack_scales(&w[i], &s->l, panel, b, j.n);
+                unpack_scales(&w[i], &s->l, panel, b, j.n, folded ? s->w->type : NULL);
             }
             for (uint32_t t = t0, n; t < t1; t += n) {
                 n = tile_for(t1 - t);
-                find_acts(&x, s->a, s->l.gpb, s->bias, t, n, b, j.n);
-                run_tile(s, &j, w, p0, n_panel, t, n);
+                find_acts(&x, s->a, s->l.gpb, folded ? 1 : s->l.gpb, folded ? -s->w->type->pack.fold : s->bias, t, n, b, j.n);
+                run_tile(s, &j, dense_table[code_class(s->l.kind)][form][s->l.min][n], w, p0, n_panel, t, n);
             }
         }
     }
@@ -516,7 +610,7 @@ static void gemm(float *y, uint64_t ldy, const struct pare_packed *w, const stru
     if (p->lut != NULL)
         for (int i = 0; i < 1 << p->bits; i++) s.lut[i] = code_lut(p->lut[i]);
     if (t1 <= t0) return;
-    if (t1 - t0 <= DIRECT_MAX && direct_table[s.l.kind][s.l.gpb - 1][s.l.min][1] != NULL)
+    if (t1 - t0 <= DIRECT_MAX && direct_table[s.l.kind][form_of(&s.l)][s.l.min][1] != NULL)
         run_direct(&s, p0, p1, t0, t1);
     else
         run_dense(&s, p0, p1, t0, t1);

@@ -29,6 +29,20 @@ VIN VI dot4(VI acc, VI w, const int8_t *x)
 }
 #define PARE_DOT4 dot4
 
+/* s * (code + offset) + fold for the 64 codes of a vector, whose rows' scales are the 16 bytes at s: products of 16 bits, of which the low
+ * bytes are the result. */
+VIN VI fold_codes(VI v, const uint8_t *s, int offset, int fold)
+{
+    const __m128i row = _mm_loadu_si128((const __m128i *)(const void *)s);
+    const VI s16 = _mm512_cvtepi8_epi16(_mm256_set_m128i(_mm_unpackhi_epi8(row, row), _mm_unpacklo_epi8(row, row))), low = _mm512_set1_epi16(255);
+    const VI add = _mm512_add_epi16(_mm512_mullo_epi16(s16, _mm512_set1_epi16((short)offset)), _mm512_set1_epi16((short)fold));
+    const VI even = _mm512_add_epi16(_mm512_mullo_epi16(_mm512_and_si512(v, low), s16), add);
+    const VI odd = _mm512_add_epi16(_mm512_mullo_epi16(_mm512_srli_epi16(v, 8), s16), add);
+
+    return _mm512_or_si512(_mm512_and_si512(even, low), _mm512_slli_epi16(odd, 8));
+}
+#define PARE_FOLD fold_codes
+
 #include "kernel/x86/gemmq_tile.h"
 #include "kernel/x86/gemmq_scores.h"
 

@@ -38,6 +38,7 @@ VIN VF vf_zero(void) { return _mm512_setzero_ps(); }
 VIN VF vf_load(const void *p) { return _mm512_loadu_ps(p); }
 VIN void vf_store(float *p, VF v) { _mm512_storeu_ps(p, v); }
 VIN VF vf_set1(float f) { return _mm512_set1_ps(f); }
+VIN VF vf_add(VF a, VF b) { return _mm512_add_ps(a, b); }
 VIN VF vf_mul(VF a, VF b) { return _mm512_mul_ps(a, b); }
 VIN VF vf_fma(VF a, VF b, VF c) { return _mm512_fmadd_ps(a, b, c); }
 VIN VF vf_fnma(VF a, VF b, VF c) { return _mm512_fnmadd_ps(a, b, c); }
