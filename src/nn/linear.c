@@ -11,7 +11,8 @@
 #define TILE_ROWS 128     /* most rows of a piece: 8 panels, as many as a kernel unpacks at once */
 #define LONG_ROWS 512     /* the same for a few tokens: memory is read in longer runs */
 #define FEW_TOKENS 8
-#define TILE_TOKENS 576   /* most tokens of a piece: weights are unpacked, and read, once for all of them */
+#define TILE_TOKENS 288   /* most tokens at once: weights are unpacked, and read, once for all of them; more are cut, which saves scratch */
+#define LATER_TOKENS 96   /* tokens for which the sums of a later part wait in scratch */
 #define DECODE_ROWS 8     /* rows decoded at once on the reference path */
 #define PIECES_A_THREAD 6 /* enough that a thread which lost its core is not waited for long */
 
@@ -20,12 +21,12 @@ static uint64_t up64(uint64_t n) { return (n + (PARE_ALIGN - 1)) & ~(uint64_t)(P
 /* Scratch of one worker: sums of later parts, decoded rows. */
 static uint64_t worker_bytes(uint64_t cols)
 {
-    return up64((uint64_t)TILE_ROWS * TILE_TOKENS * sizeof(float)) + up64(DECODE_ROWS * cols * sizeof(float));
+    return up64((uint64_t)TILE_ROWS * LATER_TOKENS * sizeof(float)) + up64(DECODE_ROWS * cols * sizeof(float));
 }
 
 uint64_t pare_linear_scratch(uint32_t n, uint64_t max_cols, uint32_t n_threads)
 {
-    return up64(pare_qact_bytes(n, max_cols)) + n_threads * worker_bytes(max_cols) + PARE_ALIGN;
+    return up64(pare_qact_bytes(n < TILE_TOKENS ? n : TILE_TOKENS, max_cols)) + n_threads * worker_bytes(max_cols) + PARE_ALIGN;
 }
 
 /* ---- binding ---- */
@@ -173,6 +174,7 @@ struct apply {
     const float *x;
     uint64_t     ldx;
     uint32_t     n_out, n;
+    uint32_t     first;        /* token of the whole batch that token 0 is */
     uint32_t     tile_rows, tile_tokens, n_ttiles;
     struct pare_qact qact;
     uint8_t     *worker;       /* scratch of worker 0 */
@@ -223,26 +225,33 @@ static void part_packed(const struct apply *a, const struct pare_part *p, const 
     a->qk->gemm(y, ldy, &w, &q, 0, w.n_panels, 0, q.n);
 }
 
+static void run_part(const struct apply *a, const struct pare_part *p, const struct piece *c, float *y, uint64_t ldy, float *decoded)
+{
+    switch (p->kind) {
+    case PARE_PART_FLOAT: part_float(a, p, c, y, ldy); break;
+    case PARE_PART_PACKED: part_packed(a, p, c, y, ldy); break;
+    case PARE_PART_DECODED: part_decoded(a, p, c, y, ldy, decoded); break;
+    }
+}
+
 static void run_piece(const struct apply *a, const struct piece *c, float *y, uint64_t ldy, uint8_t *scratch)
 {
     const struct pare_linear *l = c->l;
     uint64_t rows = c->r1 - c->r0;
     uint32_t n = c->t1 - c->t0;
     float   *later = (float *)(void *)scratch;
-    float   *decoded = (float *)(void *)(scratch + up64((uint64_t)TILE_ROWS * TILE_TOKENS * sizeof(float)));
+    float   *decoded = (float *)(void *)(scratch + up64((uint64_t)TILE_ROWS * LATER_TOKENS * sizeof(float)));
 
-    for (uint32_t i = 0; i < l->n_parts; i++) {
-        const struct pare_part *p = &l->part[i];
-        float   *dst = i == 0 ? y : later;
-        uint64_t ldd = i == 0 ? ldy : rows;
+    if (l->n_parts > 0) run_part(a, &l->part[0], c, y, ldy, decoded);
+    for (uint32_t i = 1; i < l->n_parts; i++) {
+        struct piece some = *c;
 
-        switch (p->kind) {
-        case PARE_PART_FLOAT: part_float(a, p, c, dst, ldd); break;
-        case PARE_PART_PACKED: part_packed(a, p, c, dst, ldd); break;
-        case PARE_PART_DECODED: part_decoded(a, p, c, dst, ldd, decoded); break;
+        for (; some.t0 < c->t1; some.t0 = some.t1) {
+            some.t1 = c->t1 - some.t0 < LATER_TOKENS ? c->t1 : some.t0 + LATER_TOKENS;
+            run_part(a, &l->part[i], &some, later, rows, decoded);
+            for (uint32_t t = some.t0; t < some.t1; t++)
+                a->vk->add(y + (t - c->t0) * ldy, y + (t - c->t0) * ldy, later + (t - some.t0) * rows, rows);
         }
-        if (i != 0)
-            for (uint32_t t = 0; t < n; t++) a->vk->add(y + t * ldy, y + t * ldy, later + t * rows, rows);
     }
     if (l->n_parts == 0)
         for (uint32_t t = 0; t < n; t++) memset(y + t * ldy, 0, rows * sizeof *y);
@@ -272,7 +281,7 @@ static void apply_chunk(void *ctx, uint32_t chunk, uint32_t worker)
     c.r1 = c.r0 + a->tile_rows < c.l->rows ? c.r0 + a->tile_rows : c.l->rows;
     c.t0 = chunk % a->n_ttiles * a->tile_tokens;
     c.t1 = a->n - c.t0 > a->tile_tokens ? c.t0 + a->tile_tokens : a->n;
-    run_piece(a, &c, o->y + c.t0 * o->ldy + c.r0, o->ldy, a->worker + worker * a->worker_bytes);
+    run_piece(a, &c, o->y + (uint64_t)(a->first + c.t0) * o->ldy + c.r0, o->ldy, a->worker + worker * a->worker_bytes);
 }
 
 static void quantize_chunk(void *ctx, uint32_t chunk, uint32_t worker)
@@ -318,27 +327,40 @@ static uint64_t choose_tiles(struct apply *a, uint32_t n_threads)
     return tiles * a->n_ttiles;
 }
 
+/* a->n tokens, at most TILE_TOKENS, with the scratch from a->worker on. */
+static void apply_some(struct apply *a, struct pare_team *team)
+{
+    const uint64_t cols = a->out[0].l->cols;
+    uint64_t       chunks;
+
+    if (needs_int8(a->out, a->n_out)) {
+        pare_qact_init(&a->qact, a->worker, a->n, cols);
+        a->worker += up64(pare_qact_bytes(a->n, cols));
+        /* Below a few rows waking the team costs more than the work. */
+        a->q_rows = a->n <= 4 ? a->n : 4;
+        pare_team_run(team, (a->n + a->q_rows - 1) / a->q_rows, quantize_chunk, a);
+    }
+    chunks = choose_tiles(a, pare_team_size(team));
+    /* rows < 2^32 and pieces of 16 rows keep the count of one token tile in 32 bits; batches are cut by the model. */
+    pare_team_run(team, (uint32_t)chunks, apply_chunk, a);
+}
+
 void pare_linear_apply(const struct pare_linear_out *out, uint32_t n_out, const float *x, uint64_t ldx, uint32_t n,
                        void *scratch, struct pare_job *job)
 {
     struct pare_team *team = job != NULL ? job->team : NULL;
     int               tier = job != NULL ? job->tier : pare_cpu_best_tier();
-    struct apply      a = { .out = out, .vk = pare_vec_for(tier), .qk = pare_gemmq_for(tier), .x = x, .ldx = ldx, .n_out = n_out, .n = n };
-    uint64_t          chunks;
+    const uint32_t    cuts = (n + TILE_TOKENS - 1) / TILE_TOKENS;
+    struct apply      a = { .out = out, .vk = pare_vec_for(tier), .qk = pare_gemmq_for(tier), .ldx = ldx, .n_out = n_out };
 
     if (n == 0 || n_out == 0) return;
-    a.worker = (uint8_t *)scratch + (-(uintptr_t)scratch & (PARE_ALIGN - 1));
     a.worker_bytes = worker_bytes(out[0].l->cols);
-    if (needs_int8(out, n_out)) {
-        uint64_t bytes = up64(pare_qact_bytes(n, out[0].l->cols));
+    for (; a.first < n; a.first += a.n) {
+        const uint32_t each = (n + cuts - 1) / cuts;
 
-        pare_qact_init(&a.qact, a.worker, n, out[0].l->cols);
-        a.worker += bytes;
-        /* Below a few rows waking the team costs more than the work. */
-        a.q_rows = n <= 4 ? n : 4;
-        pare_team_run(team, (n + a.q_rows - 1) / a.q_rows, quantize_chunk, &a);
+        a.n = n - a.first < each ? n - a.first : each;
+        a.x = x + a.first * ldx;
+        a.worker = (uint8_t *)scratch + (-(uintptr_t)scratch & (PARE_ALIGN - 1));
+        apply_some(&a, team);
     }
-    chunks = choose_tiles(&a, pare_team_size(team));
-    /* rows < 2^32 and pieces of 16 rows keep the count of one token tile in 32 bits; batches are cut by the model. */
-    pare_team_run(team, (uint32_t)chunks, apply_chunk, &a);
 }

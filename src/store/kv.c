@@ -138,7 +138,9 @@ int pare_kv_reserve(struct pare_kv_cache *c, uint32_t len, struct pare_diag *dia
         if (p == NULL)
             return PARE_ERR(diag, PARE_E_NOMEM, "out of memory for cache page %u of %u (%llu bytes each)", c->n_pages + 1, need,
                             (unsigned long long)c->page_bytes);
-        memset(p, 0, c->page_bytes); /* panels are multiplied whole, positions to come included */
+        /* Panels are multiplied whole, positions to come included: what they give is not looked at, whatever floats lie there. Scales must
+         * have been written once (kernel/kv_tile.h). Memory that is not used yet is not touched. */
+        if (pare_kv_tile_type(c->type)) memset(p, 0, c->page_bytes);
         c->page[c->n_pages++] = p;
     }
     return PARE_OK;
