@@ -75,7 +75,7 @@ struct pare_gemmq {
                  uint32_t t0, uint32_t t1);
     /* The same for all queries of a over a tile of keys (kernel/kv_tile.h) of type t: y[i * ldy + position], panels [p0, p1). */
     void (*scores)(float *y, uint64_t ldy, const uint8_t *tile, enum pare_type t, const struct pare_qact *a, uint32_t p0, uint32_t p1);
-    /* How many tokens one call should get at least for good reuse of the unpacked weights (chunking hint); 576 is a multiple of it. */
+    /* How many tokens one call should get at least for good reuse of the unpacked weights (chunking hint). */
     uint32_t token_tile;
     const char *(*describe)(enum pare_type t); /* name of the kernel chosen for a type, for doctor and bench */
 };
