@@ -82,6 +82,18 @@ struct pare_row_view pare_row_view(const struct pare_dtype *t, uint64_t cols, vo
 /* The scale of a block whose largest magnitude is amax: 22 bits of the quotient, halves up. */
 static inline float pare_qact_scale(float amax) { return pare_bits_f32((pare_f32_bits(amax / 127.0f) + 2u) & ~3u); }
 
+/* Everything of a block but its codes, from the scale and the codes' sums over 16 columns. */
+static inline void pare_qact_put_scales(const struct pare_qact *a, uint64_t at, float d, int32_t sum0, int32_t sum1)
+{
+    a->d[at] = d;
+    a->lift[at] = d * -PARE_LIFT;
+    a->sum16[2 * at] = sum0;
+    a->sum16[2 * at + 1] = sum1;
+    a->s16[2 * at] = d * (float)sum0;
+    a->s16[2 * at + 1] = d * (float)sum1;
+    a->s32[at] = d * (float)(sum0 + sum1);
+}
+
 /* The tables of the tiers (gemmq_ref.c, x86/gemmq_*.c). */
 extern const struct pare_gemmq pare_gemmq_ref, pare_gemmq_avx2, pare_gemmq_avx512, pare_gemmq_vnni;
 

@@ -10,8 +10,6 @@
 
 bool pare_kv_tile_type(enum pare_type t) { return t == PARE_Q8_0 || t == PARE_Q5_0 || t == PARE_Q4_0; }
 
-static uint64_t float_bytes(enum pare_type t) { return t == PARE_F16 ? 2 : 4; }
-
 void pare_ktile_matrix(struct pare_packed *p, const uint8_t *tile, enum pare_type t, uint32_t dk)
 {
     (void)pare_packed_shape(p, pare_dtype_of(t), PARE_ATTN_PAGE, ((uint64_t)dk + 31) / 32 * 32);
@@ -22,7 +20,7 @@ uint64_t pare_ktile_bytes(enum pare_type t, uint32_t dk)
 {
     struct pare_packed p;
 
-    if (!pare_kv_tile_type(t)) return PARE_ATTN_PAGE * float_bytes(t) * dk;
+    if (!pare_kv_tile_type(t)) return PARE_ATTN_PAGE * (uint64_t)pare_dtype_of(t)->block_bytes * dk;
     return pare_packed_shape(&p, pare_dtype_of(t), PARE_ATTN_PAGE, ((uint64_t)dk + 31) / 32 * 32) ? pare_packed_bytes(&p) : UINT64_MAX;
 }
 
@@ -82,7 +80,7 @@ static void make_block(struct block *b, enum pare_type t, const struct pare_vec 
 /* One column of a panel after the other, a few dozen columns at a time. */
 static void put_floats(uint8_t *tile, enum pare_type t, const struct pare_vec *vk, uint32_t row, const float *k, uint32_t dk)
 {
-    const uint64_t es = float_bytes(t);
+    const uint64_t es = pare_dtype_of(t)->block_bytes;
     uint16_t       half[64];
 
     tile += ((uint64_t)(row / PARE_PANEL) * dk * PARE_PANEL + row % PARE_PANEL) * es;

@@ -350,14 +350,13 @@ void pare_linear_apply(const struct pare_linear_out *out, uint32_t n_out, const 
 {
     struct pare_team *team = job != NULL ? job->team : NULL;
     int               tier = job != NULL ? job->tier : pare_cpu_best_tier();
-    const uint32_t    cuts = (n + TILE_TOKENS - 1) / TILE_TOKENS;
     struct apply      a = { .out = out, .vk = pare_vec_for(tier), .qk = pare_gemmq_for(tier), .ldx = ldx, .n_out = n_out };
+    uint32_t          cuts = (n + TILE_TOKENS - 1) / TILE_TOKENS, each;
 
     if (n == 0 || n_out == 0) return;
+    each = (n + cuts - 1) / cuts;
     a.worker_bytes = worker_bytes(out[0].l->cols);
     for (; a.first < n; a.first += a.n) {
-        const uint32_t each = (n + cuts - 1) / cuts;
-
         a.n = n - a.first < each ? n - a.first : each;
         a.x = x + a.first * ldx;
         a.worker = (uint8_t *)scratch + (-(uintptr_t)scratch & (PARE_ALIGN - 1));

@@ -31,12 +31,10 @@ struct pare_kv_cache {
 
 static uint32_t pages_of(uint32_t len) { return (uint32_t)(((uint64_t)len + PARE_ATTN_PAGE - 1) / PARE_ATTN_PAGE); }
 
-static uint64_t float_bytes(enum pare_type type) { return type == PARE_F16 ? 2 : 4; }
-
 /* Bytes that one head's page of values takes: PAGE rows of floats, or a tile. Either way a multiple of 64. */
 static uint64_t page_of_values(enum pare_type type, uint32_t dv)
 {
-    return pare_kv_tile_type(type) ? pare_vtile_bytes(type, dv) : PARE_ATTN_PAGE * float_bytes(type) * dv;
+    return pare_kv_tile_type(type) ? pare_vtile_bytes(type, dv) : PARE_ATTN_PAGE * (uint64_t)pare_dtype_of(type)->block_bytes * dv;
 }
 
 /* Bytes that a layer needs in a page block; *v is where its V begins. False on overflow. */
@@ -149,7 +147,7 @@ int pare_kv_reserve(struct pare_kv_cache *c, uint32_t len, struct pare_diag *dia
 /* One row in the cache's type. */
 static void store_floats(enum pare_type type, const struct pare_vec *vk, uint8_t *head, uint64_t row, const float *src, uint32_t width)
 {
-    uint8_t *dst = head + row * width * float_bytes(type);
+    uint8_t *dst = head + row * width * pare_dtype_of(type)->block_bytes;
 
     if (type == PARE_F32) memcpy(dst, src, (size_t)width * sizeof *src);
     else vk->store_f16((uint16_t *)(void *)dst, src, width); /* even: rows are whole f16 */

@@ -185,13 +185,7 @@ static void quantize_block(const struct pare_qact *a, uint64_t at, const float *
         q[i] = (int8_t)(inv != 0 && i < n ? nearest(x[i] * inv) : 0);
         sum[i / 16] += q[i];
     }
-    a->d[at] = d;
-    a->lift[at] = d * -PARE_LIFT;
-    for (int h = 0; h < 2; h++) {
-        a->sum16[2 * at + (unsigned)h] = sum[h];
-        a->s16[2 * at + (unsigned)h] = d * (float)sum[h];
-    }
-    a->s32[at] = d * (float)(sum[0] + sum[1]);
+    pare_qact_put_scales(a, at, d, sum[0], sum[1]);
 }
 
 static void quantize(const struct pare_qact *a, const float *x, uint64_t ldx, uint32_t r0, uint32_t r1)

@@ -113,13 +113,7 @@ static void quantize_block(const struct pare_qact *a, uint64_t at, const float *
         _mm256_packs_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3])), order));
     sum0 = reduce_add(_mm256_add_epi32(v[0], v[1]));
     sum1 = reduce_add(_mm256_add_epi32(v[2], v[3]));
-    a->d[at] = d;
-    a->lift[at] = d * -PARE_LIFT;
-    a->sum16[2 * at] = sum0;
-    a->sum16[2 * at + 1] = sum1;
-    a->s16[2 * at] = d * (float)sum0;
-    a->s16[2 * at + 1] = d * (float)sum1;
-    a->s32[at] = d * (float)(sum0 + sum1);
+    pare_qact_put_scales(a, at, d, sum0, sum1);
 }
 
 static void quantize(const struct pare_qact *a, const float *x, uint64_t ldx, uint32_t r0, uint32_t r1)

@@ -124,13 +124,7 @@ static void quantize_block(const struct pare_qact *a, uint64_t at, __m512 lo, __
     _mm_storeu_si128((__m128i *)(void *)(a->q + at * PARE_QBLOCK + 16), _mm512_cvtepi32_epi8(i1));
     sum0 = _mm512_reduce_add_epi32(i0);
     sum1 = _mm512_reduce_add_epi32(i1);
-    a->d[at] = d;
-    a->lift[at] = d * -PARE_LIFT;
-    a->sum16[2 * at] = sum0;
-    a->sum16[2 * at + 1] = sum1;
-    a->s16[2 * at] = d * (float)sum0;
-    a->s16[2 * at + 1] = d * (float)sum1;
-    a->s32[at] = d * (float)(sum0 + sum1);
+    pare_qact_put_scales(a, at, d, sum0, sum1);
 }
 
 static void quantize(const struct pare_qact *a, const float *x, uint64_t ldx, uint32_t r0, uint32_t r1)

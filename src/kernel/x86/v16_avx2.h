@@ -92,15 +92,15 @@ V16 __m256 ldexp8(__m256 p, __m256 t)
     p = _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(h, bias), 23)));
     return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(k, h), bias), 23)));
 }
-typedef v16 v_set; /* all bits of a lane, or none */
-V16 v16 v_floor_of(v16 x, float lo, v_set *kept)
+typedef v16 v_kept; /* all bits of a lane, or none */
+V16 v16 v_floor_of(v16 x, float lo, v_kept *kept)
 {
     const __m256 floor = _mm256_set1_ps(lo);
 
     *kept = (v16){ _mm256_cmp_ps(x.a, floor, _CMP_NLE_UQ), _mm256_cmp_ps(x.b, floor, _CMP_NLE_UQ) };
     return v_max(v_set1(lo), x);
 }
-V16 v16 v_ldexp(v16 p, v16 n, v16 t, v_set kept)
+V16 v16 v_ldexp(v16 p, v16 n, v16 t, v_kept kept)
 {
     (void)n;
     return (v16){ ldexp8(_mm256_and_ps(p.a, kept.a), t.a), ldexp8(_mm256_and_ps(p.b, kept.b), t.b) };

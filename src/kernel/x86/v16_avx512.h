@@ -36,15 +36,15 @@ V16 v16 v_zero_nan(v16 a) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, a, 
 V16 int v_any_nan(v16 a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q) != 0; }
 
 /* Lanes of x that are not above lo are left out, or raised to it. */
-typedef __mmask16 v_set;
-V16 v16 v_floor_of(v16 x, float lo, v_set *kept)
+typedef __mmask16 v_kept;
+V16 v16 v_floor_of(v16 x, float lo, v_kept *kept)
 {
     *kept = _mm512_cmp_ps_mask(x, _mm512_set1_ps(lo), _CMP_NLE_UQ);
     return x;
 }
 /* p * 2^n, one rounding, and 0 in lanes that are left out: a product below all denormal numbers costs two hundred cycles, and attention
  * asks for exp(-inf) wherever a key is not visible. t holds n in its low bits, which the two-register tier uses. */
-V16 v16 v_ldexp(v16 p, v16 n, v16 t, v_set kept)
+V16 v16 v_ldexp(v16 p, v16 n, v16 t, v_kept kept)
 {
     (void)t;
     return _mm512_maskz_scalef_ps(kept, p, n);

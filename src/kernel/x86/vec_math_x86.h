@@ -11,7 +11,7 @@
 V16 v16 vm_exp_above(v16 x, float lo)
 {
     v16   t, n, r, p, one = v_set1(1.0f);
-    v_set kept;
+    v_kept kept;
 
     x = v_min(v_set1(PARE_EXP_HI), x); /* this operand order lets a NaN through, and so does what follows */
     x = v_floor_of(x, lo, &kept);
