@@ -36,6 +36,9 @@ uint64_t pare_fit_resident(const struct pare_fit *f)
 
 static uint64_t most(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
+/* Bytes for the hidden states of variants that are tried side by side; fewer take more walks, and change no byte of the output. */
+static uint64_t variant_room(const struct pare_fit *f) { return f->work_ram == 0 ? UINT64_MAX : f->work_ram / 6; }
+
 /*
  * Peak memory of fit itself, phase by phase, from the sizes that the phases then allocate. What is resident now (program, tokenizer,
  * names) stays throughout. Mapped weights count while a unit is worked on.
@@ -72,7 +75,7 @@ uint64_t pare_fit_forecast(const struct pare_fit *f)
             packed = most(packed, t->cand[c].resident);
         }
     }
-    if (f->s->work_ram != 0 && variants * sense > f->work_ram / 5) variants = most(1, f->work_ram / 5 / (sense + 1));
+    if (variants * sense > variant_room(f)) variants = most(1, variant_room(f) / (sense + 1));
     peak = most(calib + most(layer, head), sense * (2 + variants) + most(layer + layer / 4, head + coded / 2 + logits));
     peak = most(peak, 2 * tries + most(most(2 * layer, coded), head + packed + logits));
     peak = most(peak, proof + most(2 * layer, head + packed + logits));
@@ -418,8 +421,7 @@ int pare_fit_search(struct pare_fit *f, struct pare_diag *diag)
     int          rc;
 
     PARE_FORWARD(pare_observe_model(&f->ts, &f->o.walk, &f->calib, diag));
-    PARE_FORWARD(pare_sense(&f->ts, &f->o.walk, &f->sense,
-                            f->work_ram == 0 ? UINT64_MAX : f->work_ram / 5 / (4 * pare_model_info_of(f->o.model)->n_embd), diag));
+    PARE_FORWARD(pare_sense(&f->ts, &f->o.walk, &f->sense, variant_room(f) / (4 * pare_model_info_of(f->o.model)->n_embd), diag));
     PARE_FORWARD(pare_cost_errors(&f->ts, f->job, diag));
     f->timed = s->decode_tps > 0 || s->prefill_tps > 0;
     if (f->timed) PARE_FORWARD(pare_cost_times(&f->ts, f->job, diag));
