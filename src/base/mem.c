@@ -83,6 +83,8 @@ struct head {
     size_t mapped; /* 0: from aligned_alloc */
 };
 #define MAP_FROM ((size_t)1 << 20)
+/* From where huge pages are asked for. One touched byte then costs 2 MB, which a small model's working memory should not pay. */
+#define HUGE_FROM ((size_t)16 << 20)
 
 void *pare_aligned(size_t n)
 {
@@ -94,7 +96,7 @@ void *pare_aligned(size_t n)
     if (all >= MAP_FROM) {
         p = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (p == MAP_FAILED) return NULL;
-        if (all >= ((size_t)8 << 20)) (void)madvise(p, all, MADV_HUGEPAGE); /* advice only: failure changes nothing */
+        if (all >= HUGE_FROM) (void)madvise(p, all, MADV_HUGEPAGE); /* advice only: failure changes nothing */
         ((struct head *)(void *)p)->mapped = all;
     } else {
         p = aligned_alloc(PARE_ALIGN, all);
