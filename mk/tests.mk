@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Unit tests: every tests/*/test_NAME.c is one cmocka program, linked with the static library (which keeps hidden symbols).
 # `make BUILD=build-x check-NAME` builds and runs one. PARE_FIXTURES names the folder of larger fixtures.
-TESTSRC := $(wildcard tests/unit/test_*.c tests/kernel/test_*.c tests/golden/test_*.c tests/crash/test_*.c)
+TESTSRC := $(wildcard tests/unit/test_*.c tests/kernel/test_*.c tests/golden/test_*.c tests/crash/test_*.c tests/method/test_*.c)
 TESTBIN := $(foreach t,$(TESTSRC),$(BUILD)/tests/$(basename $(notdir $(t))))
 TESTLIBS = $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
 

@@ -47,7 +47,7 @@ run_all() { # run_all LABEL BUILD PROGRAM...
     done
 }
 
-programs=$(for f in tests/unit/test_*.c tests/kernel/test_*.c tests/golden/test_*.c tests/crash/test_*.c; do [ -f "$f" ] && basename "$f" .c; done)
+programs=$(for f in tests/unit/test_*.c tests/kernel/test_*.c tests/golden/test_*.c tests/crash/test_*.c tests/method/test_*.c; do [ -f "$f" ] && basename "$f" .c; done)
 checked=$(for f in tests/unit/test_*.c tests/golden/test_*.c tests/crash/test_*.c; do [ -f "$f" ] && basename "$f" .c; done)
 
 step "build: gcc and clang, warnings are errors"

@@ -141,7 +141,7 @@ static int time_shape(const struct pare_dtype *type, uint64_t rows, uint64_t col
     data = pare_aligned(bytes);
     x = pare_aligned(PREFILL_ROWS * cols * sizeof *x);
     y = pare_aligned(PREFILL_ROWS * rows * sizeof *y);
-    scratch = pare_aligned(pare_linear_scratch(PREFILL_ROWS, cols, pare_team_size(job->team)));
+    scratch = pare_aligned(pare_linear_scratch(PREFILL_ROWS, cols, pare_team_size(job->team), false));
     if (l == NULL || data == NULL || x == NULL || y == NULL || scratch == NULL) rc = PARE_NOMEM(diag);
     if (rc == PARE_OK) {
         /* Zero weights take the same time as any others, and no type has a trap in them. */

@@ -2,8 +2,6 @@
  * Rows of methods that have no file of their own: they are carried out by a room's common code. */
 #include "compress/method.h"
 
-#define OPTIONS(a) .options = a, .n_options = sizeof a / sizeof *a
-
 static const struct pare_method_option rtn_options[] = {
     { "type", "name", "every writable type", "chosen by the solver", "storage format of the tensor" },
 };
@@ -14,40 +12,40 @@ static const struct pare_method_option kv_options[] = {
     { "kv", "name", "f32, f16, q8_0", "auto", "type of cached keys and values" },
 };
 
-static const struct pare_method pare_method_keep = {
+const struct pare_method pare_method_keep = {
     .id = "keep", .module = "compress/rewrite", .title = "The tensor keeps its own type, byte for byte.", .source = "-",
     .stage = PARE_STAGE_ROUND, .guarantee = "lossless", .neutral = "always neutral", .tested = "tests/golden/test_fit.c",
 };
-static const struct pare_method pare_method_rtn = {
+const struct pare_method pare_method_rtn = {
     .id = "rtn", .module = "tensor/enc_*", .title = "Round to nearest in a block format, scales found by search.",
     .source = "GGUF block formats; docs/own-types.md", .stage = PARE_STAGE_ROUND, .guarantee = "bounded",
-    .neutral = "type = the original's type", .tested = "tests/unit/test_encode.c", OPTIONS(rtn_options),
+    .neutral = "type = the original's type", .tested = "tests/unit/test_encode.c", PARE_OPTIONS(rtn_options),
 };
-static const struct pare_method pare_method_importance = {
+const struct pare_method pare_method_importance = {
     .id = "importance", .module = "compress/observe", .title = "Squared error weighted by E[x^2] of each input channel.",
     .source = "llama.cpp imatrix; compression-facts 1.8", .stage = PARE_STAGE_OBSERVE, .guarantee = "bounded",
-    .neutral = "equal weights give plain rounding", .tested = "tests/unit/test_encode.c, tests/golden/test_fit.c", OPTIONS(text_options),
+    .neutral = "equal weights give plain rounding", .tested = "tests/unit/test_encode.c, tests/golden/test_fit.c", PARE_OPTIONS(text_options),
 };
-static const struct pare_method pare_method_sensitivity = {
+const struct pare_method pare_method_sensitivity = {
     .id = "sensitivity", .module = "compress/sense", .title = "Output divergence under an injected error of known size, per tensor.",
     .source = "HIGGS, arXiv 2411.17525", .stage = PARE_STAGE_OBSERVE, .guarantee = "bounded",
     .neutral = "no injected error: divergence exactly 0", .tested = "tests/golden/test_fit.c",
 };
-static const struct pare_method pare_method_mixed = {
+const struct pare_method pare_method_mixed = {
     .id = "mixed", .module = "compress/solve", .title = "One type per tensor under one or several budgets, solved exactly.",
     .source = "Kellerer, Pferschy, Pisinger: Knapsack Problems, ch. 11", .stage = PARE_STAGE_PLAN, .guarantee = "bounded",
     .neutral = "a budget above the original's size keeps every tensor", .tested = "tests/unit/test_solve.c, tests/golden/test_fit.c",
 };
-static const struct pare_method pare_method_int8_activations = {
+const struct pare_method pare_method_int8_activations = {
     .id = "int8_activations", .module = "kernel/gemmq", .title = "Activations rounded to 8 bits in blocks of 32 at run time.",
     .source = "docs/kernels.md", .stage = PARE_STAGE_RUN, .guarantee = "bounded", .neutral = "--activations f32",
     .tested = "tests/kernel/test_gemmq.c",
 };
-static const struct pare_method pare_method_kv_cache = {
+const struct pare_method pare_method_kv_cache = {
     .id = "kv_cache", .module = "store/kv", .title = "Keys and values kept in fewer bits.", .source = "compression-facts 1.11",
-    .stage = PARE_STAGE_RUN, .guarantee = "bounded", .neutral = "--kv f32", .tested = "tests/unit/test_kv.c", OPTIONS(kv_options),
+    .stage = PARE_STAGE_RUN, .guarantee = "bounded", .neutral = "--kv f32", .tested = "tests/unit/test_kv.c", PARE_OPTIONS(kv_options),
 };
-static const struct pare_method pare_method_divergence = {
+const struct pare_method pare_method_divergence = {
     .id = "divergence", .module = "eval/measure", .title = "Perplexity, KL divergence and first choices against the original.",
     .source = "compression-facts 2.4", .stage = PARE_STAGE_MEASURE, .guarantee = "lossless", .neutral = "base = model: exactly 0",
     .tested = "tests/golden/test_eval.c",

@@ -20,9 +20,18 @@ struct pare_method {
     const char *guarantee;   /* "lossless", "bounded", "trained" */
     const char *neutral;     /* the setting at which the result equals the plain run exactly */
     const char *tested;      /* where neutral setting and acceptance are tested */
+    const char *acceptance;  /* what the acceptance test asserts, against which baseline; NULL: the neutral test is all there is */
+    const char *measured;    /* figures of that test as last run, with the model or machine they belong to; NULL with acceptance */
     const struct pare_method_option *options;
     size_t n_options;
 };
+#define PARE_OPTIONS(a) .options = a, .n_options = sizeof a / sizeof *a
+
 const struct pare_method *const *pare_methods(size_t *n);
+
+/* Every row of method_list.h, wherever it stands. */
+#define METHOD(id) extern const struct pare_method pare_method_##id;
+#include "compress/method_list.h"
+#undef METHOD
 
 #endif

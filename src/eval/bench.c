@@ -324,7 +324,7 @@ static int bench_model(const char *path, struct bench *b, json_t *doc, struct pa
     const struct pare_dtype  *type = pare_dtype_by_name(b->s->type != NULL ? b->s->type : "q8_0");
     int                       rc;
 
-    b->options = (struct pare_model_options){ b->s->f32_activations ? PARE_ACT_F32 : PARE_ACT_INT8, false, longest(tests) };
+    b->options = (struct pare_model_options){ .act_mode = b->s->f32_activations ? PARE_ACT_F32 : PARE_ACT_INT8, .n_ctx = longest(tests) };
     b->type = type;
     if (b->s->synthetic != NULL) {
         PARE_FAIL_IF(diag, type == NULL, PARE_E_USAGE, "unknown type \"%.40s\"", b->s->type);

@@ -49,7 +49,7 @@ static void add(json_t *tests, const struct pare_dtype *type, uint32_t n, double
 int pare_bench_kernels(json_t *tests, const struct pare_limits *limits, struct pare_job *job, struct pare_diag *diag)
 {
     float   *x = pare_aligned((uint64_t)MANY * COLS * sizeof *x), *y = pare_aligned((uint64_t)MANY * ROWS * sizeof *y);
-    void    *scratch = pare_aligned(pare_linear_scratch(MANY, COLS, pare_job_threads(job)));
+    void    *scratch = pare_aligned(pare_linear_scratch(MANY, COLS, pare_job_threads(job), false));
     int      rc = x == NULL || y == NULL || scratch == NULL ? PARE_NOMEM(diag) : PARE_OK;
 
     for (uint64_t i = 0; rc == PARE_OK && i < MANY * COLS; i++) x[i] = pare_rng_normal(3, PARE_RNG_SYNTH, i);

@@ -26,6 +26,8 @@ char *pare_methods_json(void)
         json_object_set_new(o, "source", json_string(m[i]->source));
         json_object_set_new(o, "neutral", json_string(m[i]->neutral));
         json_object_set_new(o, "tested", json_string(m[i]->tested));
+        if (m[i]->acceptance != NULL) json_object_set_new(o, "acceptance", json_string(m[i]->acceptance));
+        if (m[i]->measured != NULL) json_object_set_new(o, "measured", json_string(m[i]->measured));
         json_object_set_new(o, "options", options);
         json_array_append_new(list, o);
     }

@@ -25,7 +25,7 @@ int pare_kv_type_of(const char *name, const struct pare_model_info *info, enum p
 int pare_opened_open(struct pare_opened *o, const char *path, const struct pare_open_settings *s, struct pare_job *job,
                      struct pare_diag *diag)
 {
-    struct pare_model_options mo = { .act_mode = s->act_mode, .no_weights = s->stream, .n_ctx = s->ctx };
+    struct pare_model_options mo = { .act_mode = s->act_mode, .no_weights = s->stream, .n_ctx = s->ctx, .inputs = s->inputs };
     enum pare_type            kv = PARE_F32;
     int                       rc;
 

@@ -18,6 +18,7 @@ struct pare_open_settings {
     uint32_t    ctx;
     bool        stream;  /* load units one by one */
     bool        tokenizer;
+    bool        inputs;  /* keep room for input transforms (model options) */
 };
 int  pare_opened_open(struct pare_opened *o, const char *path, const struct pare_open_settings *s, struct pare_job *job,
                       struct pare_diag *diag);

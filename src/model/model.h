@@ -80,6 +80,7 @@ struct pare_batch {
 struct pare_model_options {
     enum pare_act_mode act_mode;
     bool no_weights;     /* bind names only; units are loaded one by one by the caller */
+    bool inputs;         /* room for input transforms is kept in working memory (struct pare_input) */
     uint32_t n_ctx;      /* longest context that will be used: long rope scalings choose by it; 0: the model's maximum */
 };
 

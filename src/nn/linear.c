@@ -24,9 +24,13 @@ static uint64_t worker_bytes(uint64_t cols)
     return up64((uint64_t)TILE_ROWS * LATER_TOKENS * sizeof(float)) + up64(DECODE_ROWS * cols * sizeof(float));
 }
 
-uint64_t pare_linear_scratch(uint32_t n, uint64_t max_cols, uint32_t n_threads)
+/* Transformed rows of one turn. */
+static uint64_t input_bytes(uint32_t n, uint64_t cols) { return up64((n < TILE_TOKENS ? n : TILE_TOKENS) * cols * sizeof(float)); }
+
+uint64_t pare_linear_scratch(uint32_t n, uint64_t max_cols, uint32_t n_threads, bool input)
 {
-    return up64(pare_qact_bytes(n < TILE_TOKENS ? n : TILE_TOKENS, max_cols)) + n_threads * worker_bytes(max_cols) + PARE_ALIGN;
+    return up64(pare_qact_bytes(n < TILE_TOKENS ? n : TILE_TOKENS, max_cols)) + n_threads * worker_bytes(max_cols) + PARE_ALIGN +
+           (input ? input_bytes(n, max_cols) : 0);
 }
 
 /* ---- binding ---- */
@@ -345,21 +349,41 @@ static void apply_some(struct apply *a, struct pare_team *team)
     pare_team_run(team, (uint32_t)chunks, apply_chunk, a);
 }
 
+/* Linears that see the same rows: the rows are cut into turns of at most TILE_TOKENS. */
+static void apply_alike(struct apply *a, const float *x, uint64_t ldx, uint32_t n, void *scratch, struct pare_job *job)
+{
+    const struct pare_input *in = a->out[0].l->input;
+    const uint64_t cols = a->out[0].l->cols;
+    uint32_t       cuts = (n + TILE_TOKENS - 1) / TILE_TOKENS, each = (n + cuts - 1) / cuts;
+
+    a->worker_bytes = worker_bytes(cols);
+    for (a->first = 0; a->first < n; a->first += a->n) {
+        a->n = n - a->first < each ? n - a->first : each;
+        a->x = x + a->first * ldx;
+        a->ldx = ldx;
+        a->worker = (uint8_t *)scratch + (-(uintptr_t)scratch & (PARE_ALIGN - 1));
+        if (in != NULL) {
+            float *mine = (float *)(void *)a->worker;
+            in->run(in, mine, cols, a->x, ldx, a->n, job);
+            a->x = mine;
+            a->ldx = cols;
+            a->worker += input_bytes(a->n, cols);
+        }
+        apply_some(a, job != NULL ? job->team : NULL);
+    }
+}
+
 void pare_linear_apply(const struct pare_linear_out *out, uint32_t n_out, const float *x, uint64_t ldx, uint32_t n,
                        void *scratch, struct pare_job *job)
 {
-    struct pare_team *team = job != NULL ? job->team : NULL;
-    int               tier = job != NULL ? job->tier : pare_cpu_best_tier();
-    struct apply      a = { .out = out, .vk = pare_vec_for(tier), .qk = pare_gemmq_for(tier), .ldx = ldx, .n_out = n_out };
-    uint32_t          cuts = (n + TILE_TOKENS - 1) / TILE_TOKENS, each;
+    int          tier = job != NULL ? job->tier : pare_cpu_best_tier();
+    struct apply a = { .vk = pare_vec_for(tier), .qk = pare_gemmq_for(tier) };
 
-    if (n == 0 || n_out == 0) return;
-    each = (n + cuts - 1) / cuts;
-    a.worker_bytes = worker_bytes(out[0].l->cols);
-    for (; a.first < n; a.first += a.n) {
-        a.n = n - a.first < each ? n - a.first : each;
-        a.x = x + a.first * ldx;
-        a.worker = (uint8_t *)scratch + (-(uintptr_t)scratch & (PARE_ALIGN - 1));
-        apply_some(&a, team);
+    if (n == 0) return;
+    for (uint32_t i = 0; i < n_out; i += a.n_out) { /* neighbours with one input transform, mostly none, go together */
+        a.out = out + i;
+        a.n_out = 1;
+        while (i + a.n_out < n_out && out[i + a.n_out].l->input == out[i].l->input) a.n_out++;
+        apply_alike(&a, x, ldx, n, scratch, job);
     }
 }

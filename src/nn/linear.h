@@ -26,9 +26,19 @@ struct pare_part {
     void    *owned;             /* memory to release with pare_aligned_free, or NULL */
 };
 
+/* What is done to the input rows before the parts see them: a transform that no neighbour could take in (rotation, permutation, scale).
+ * run writes dst [n][cols] from x and has its own threads to use (job->team). It allocates nothing. The same bits for any tier, batch
+ * and number of threads. */
+struct pare_input {
+    void (*run)(const struct pare_input *in, float *dst, uint64_t ld_dst, const float *x, uint64_t ldx, uint32_t n, struct pare_job *job);
+    uint64_t    cols;
+    const void *ctx;
+};
+
 #define PARE_MAX_PARTS 4
 struct pare_linear {
     uint64_t rows, cols;                 /* outputs, inputs */
+    const struct pare_input *input;      /* NULL: the rows as they come. Linears with the same pointer share one run of it */
     uint32_t n_parts;
     struct pare_part part[PARE_MAX_PARTS];
     float   *bias;                       /* [rows] or NULL; owned by the linear when bias_owned */
@@ -49,8 +59,8 @@ int pare_linear_append_mapped(struct pare_linear *l, const struct pare_packed *p
 uint64_t pare_linear_bytes(const struct pare_dtype *type, uint64_t n_rows, uint64_t n_cols, enum pare_act_mode mode);
 void pare_linear_free(struct pare_linear *l);
 
-/* Scratch bytes that apply needs for n input rows of the widest linear. */
-uint64_t pare_linear_scratch(uint32_t n, uint64_t max_cols, uint32_t n_threads);
+/* Scratch bytes that apply needs for n input rows of the widest linear. input: some linear has an input transform. */
+uint64_t pare_linear_scratch(uint32_t n, uint64_t max_cols, uint32_t n_threads, bool input);
 
 /* y_i[n, ldy_i] = l_i(x[n, ldx]) for several linears that share their input (q, k, v; gate, up): the activations are quantized
  * once, all rows of all linears form one parallel region. */

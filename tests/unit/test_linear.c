@@ -61,7 +61,7 @@ static void bind(struct pare_linear *l, enum pare_type type, enum pare_act_mode 
 static float *apply(const struct pare_linear *l, uint32_t n, struct pare_job *job)
 {
     float *y = malloc((size_t)n * ROWS * sizeof *y + 4);
-    void  *scratch = malloc(pare_linear_scratch(n, COLS, pare_job_threads(job)));
+    void  *scratch = malloc(pare_linear_scratch(n, COLS, pare_job_threads(job), false));
     struct pare_linear_out out = { l, y, ROWS };
 
     pare_linear_apply(&out, 1, x, COLS, n, scratch, job);
@@ -195,7 +195,7 @@ static void grouped(void **state)
     struct pare_linear l[3] = { 0 };
     float *y = malloc(20 * 3 * (ROWS + 5) * sizeof *y);
     struct pare_linear_out out[3];
-    void *scratch = malloc(pare_linear_scratch(20, COLS, 3));
+    void *scratch = malloc(pare_linear_scratch(20, COLS, 3, false));
 
     (void)state;
     bind(&l[0], PARE_F32, PARE_ACT_INT8, false, job);
@@ -228,7 +228,7 @@ static void memory(void **state)
     uint64_t           stride = encoded(PARE_Q4_K, &rows), live = pare_mem_live(), before;
     struct pare_diag   d = { 0 };
     float *y;
-    void  *scratch = malloc(pare_linear_scratch(4, COLS, 2));
+    void  *scratch = malloc(pare_linear_scratch(4, COLS, 2, false));
     struct pare_linear_out out = { &l, NULL, ROWS };
 
     (void)state;
