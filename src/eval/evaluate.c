@@ -71,7 +71,7 @@ static int evaluate(struct pare_opened *m, struct pare_opened *base, const struc
 
 int pare_eval(const char *path, const struct pare_eval_settings *s, char **json, struct pare_job *job, struct pare_diag *diag)
 {
-    struct pare_open_settings os = { s->f32_activations ? PARE_ACT_F32 : PARE_ACT_INT8, s->kv, s->ctx != 0 ? s->ctx : 512, false, true };
+    struct pare_open_settings os = { .act_mode = s->f32_activations ? PARE_ACT_F32 : PARE_ACT_INT8, .kv = s->kv, .ctx = s->ctx != 0 ? s->ctx : 512, .tokenizer = true };
     struct pare_opened        m, base = { 0 };
     uint8_t                  *data = NULL;
     const char               *text;
