@@ -89,8 +89,7 @@ static int importance(struct pare_target *t, struct pare_diag *diag)
     return PARE_OK;
 }
 
-/* The head's input is the final norm's output; it is watched on the residual rows in small batches of logits. */
-static int watch_head(struct pare_walk *w, const struct pare_windows *win, const float *x, const struct pare_observer *obs,
+int pare_observe_head(struct pare_walk *w, const struct pare_windows *win, const float *x, const struct pare_observer *obs,
                       struct pare_diag *diag)
 {
     const struct pare_model_info *info = pare_model_info_of(w->m);
@@ -127,7 +126,7 @@ int pare_observe_model(struct pare_targets *ts, struct pare_walk *w, const struc
         rc = pare_walk_units(w, u, u + 1, win, x, &obs, diag);
         pare_job_progress(w->job, "observe", (u + 1.0) / info->n_units, NULL);
     }
-    if (rc == PARE_OK) rc = watch_head(w, win, x, &obs, diag);
+    if (rc == PARE_OK) rc = pare_observe_head(w, win, x, &obs, diag);
     if (rc == PARE_OK && watcher.rc < 0) rc = PARE_NOMEM(diag);
     pare_aligned_free(x);
     for (uint32_t i = 0; i < ts->n && rc == PARE_OK; i++) rc = importance(&ts->t[i], diag);

@@ -11,4 +11,8 @@
  * after the last layer ([n * len, n_embd], owned by the caller). Sums are f64 in row order: the same bits for any threads. */
 int pare_observe_model(struct pare_targets *ts, struct pare_walk *w, const struct pare_windows *win, struct pare_diag *diag);
 
+/* The head's input is the final norm's output: obs sees it for some 512 of the residual rows x [n * len, n_embd], evenly chosen. */
+int pare_observe_head(struct pare_walk *w, const struct pare_windows *win, const float *x, const struct pare_observer *obs,
+                      struct pare_diag *diag);
+
 #endif
