@@ -22,8 +22,7 @@ static int list_weights(struct pare_lab *lab, struct pare_diag *diag)
 
     for (uint32_t u = 0; u < n_units; u++) n += pare_model_unit(lab->m, u)->n_slots;
     lab->weight = pare_zalloc(n + 1u, sizeof *lab->weight);
-    lab->second = pare_zalloc(n + 1u, sizeof *lab->second);
-    if (lab->weight == NULL || lab->second == NULL) return PARE_NOMEM(diag);
+    if (lab->weight == NULL) return PARE_NOMEM(diag);
     for (uint32_t u = 0; u < n_units; u++) {
         struct pare_unit *unit = pare_model_unit(lab->m, u);
         for (uint32_t i = 0; i < unit->n_slots; i++) {
@@ -53,8 +52,7 @@ int pare_lab_open(struct pare_lab *lab, struct pare_walk *w, const struct pare_w
 
 void pare_lab_close(struct pare_lab *lab)
 {
-    for (uint32_t i = 0; i < lab->n_second; i++) pare_second_free(&lab->second[i]);
-    pare_free(lab->second);
+    pare_inputs_free(&lab->in);
     pare_free(lab->weight);
     pare_aligned_free(lab->last);
     memset(lab, 0, sizeof *lab);
@@ -95,57 +93,24 @@ int pare_lab_walk(struct pare_lab *lab, const struct pare_windows *win, void (*s
     int                  rc = x == NULL ? PARE_NOMEM(diag) : PARE_OK;
 
     if (rc == PARE_OK) rc = pare_walk_units(lab->w, 0, last_unit(lab), win, x, &obs, diag);
-    if (rc == PARE_OK) rc = pare_observe_head(lab->w, win, x, &obs, diag);
+    if (rc == PARE_OK) rc = pare_observe_head(lab->w, win, x, PARE_HEAD_ROWS, &obs, diag);
     pare_aligned_free(x);
     return rc;
 }
 
-/* Siblings are told by their turn: neighbours in the order of calls that see the same rows share their moments. */
-struct calibration {
-    struct pare_lab    *lab;
-    const float        *x;
-    uint32_t            unit, first; /* of the rows seen last: unit and matrix that saw them first */
-    bool                full;
-    int                 rc;
-    struct pare_diag   *diag;
-};
-
-static void gather(void *user, const struct pare_lab *unused, uint32_t i, const float *x, uint64_t ldx, uint32_t n)
-{
-    struct calibration     *c = user;
-    struct pare_lab        *lab = c->lab;
-    struct pare_lab_weight *w = &lab->weight[i];
-    bool                    sibling = c->x == x && c->unit == w->unit && i > c->first;
-
-    (void)unused;
-    if (c->rc < 0) return;
-    if (!sibling) {
-        c->x = x;
-        c->unit = w->unit;
-        c->first = i;
-    }
-    if (w->in == NULL) {
-        if (!sibling) {
-            c->rc = pare_second_create(&lab->second[lab->n_second], w->cols, c->full, c->diag);
-            if (c->rc < 0) return;
-            lab->n_second++;
-        }
-        w->in = &lab->second[lab->n_second - 1];
-    }
-    if (!sibling) pare_second_add(&lab->second[w->in - lab->second], x, ldx, n, NULL, lab->w->job);
-}
-
 int pare_lab_calibrate(struct pare_lab *lab, bool full, struct pare_diag *diag)
 {
-    struct calibration c = { .lab = lab, .full = full, .diag = diag };
-    int                rc;
+    struct pare_observer obs = { pare_inputs_see, &lab->in };
+    float               *x = residual(lab, &lab->calib);
+    int                  rc = x == NULL ? PARE_NOMEM(diag) : PARE_OK;
 
-    for (uint32_t i = 0; i < lab->n_second; i++) pare_second_free(&lab->second[i]);
-    lab->n_second = 0;
-    for (uint32_t i = 0; i < lab->n_weights; i++) lab->weight[i].in = NULL;
-    rc = pare_lab_walk(lab, &lab->calib, gather, &c, diag);
-    if (rc == PARE_OK) rc = c.rc;
-    for (uint32_t i = 0; i < lab->n_second && rc == PARE_OK; i++) rc = pare_second_finish(&lab->second[i], lab->w->job, diag);
+    pare_inputs_free(&lab->in);
+    if (rc == PARE_OK) rc = pare_inputs_create(&lab->in, lab->n_weights, full, lab->w->job, diag);
+    if (rc == PARE_OK) rc = pare_walk_units(lab->w, 0, last_unit(lab), &lab->calib, x, &obs, diag);
+    if (rc == PARE_OK) rc = pare_observe_head(lab->w, &lab->calib, x, PARE_HEAD_ROWS, &obs, diag);
+    if (rc == PARE_OK) rc = pare_inputs_finish(&lab->in);
+    for (uint32_t i = 0; i < lab->n_weights; i++) lab->weight[i].in = pare_inputs_of(&lab->in, lab->weight[i].slot);
+    pare_aligned_free(x);
     return rc;
 }
 

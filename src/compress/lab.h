@@ -5,7 +5,7 @@
 #ifndef PARE_COMPRESS_LAB_H
 #define PARE_COMPRESS_LAB_H
 
-#include "compress/second.h"
+#include "compress/inputs.h"
 #include "compress/stream.h"
 #include "nn/score.h"
 
@@ -24,8 +24,7 @@ struct pare_lab {
     struct pare_windows     calib, eval;
     struct pare_lab_weight *weight; /* all matrices of layers and the head, in unit order */
     uint32_t                n_weights;
-    struct pare_second     *second; /* [n_second] */
-    uint32_t                n_second;
+    struct pare_inputs      in;     /* moments, after pare_lab_calibrate */
     float                  *last;   /* residual rows of the original after the last layer, of eval */
 };
 

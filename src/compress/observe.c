@@ -89,27 +89,27 @@ static int importance(struct pare_target *t, struct pare_diag *diag)
     return PARE_OK;
 }
 
-int pare_observe_head(struct pare_walk *w, const struct pare_windows *win, const float *x, const struct pare_observer *obs,
+int pare_observe_head(struct pare_walk *w, const struct pare_windows *win, const float *x, uint32_t some, const struct pare_observer *obs,
                       struct pare_diag *diag)
 {
     const struct pare_model_info *info = pare_model_info_of(w->m);
-    uint64_t rows = (uint64_t)win->n * win->len, step = rows / 512 + 1;
-    float   *logits, *some;
+    uint64_t rows = (uint64_t)win->n * win->len, step = rows / some + 1;
+    float   *logits, *taken;
     int      rc;
 
     logits = pare_aligned((uint64_t)PARE_LOGIT_ROWS * info->n_vocab * sizeof *logits);
-    some = pare_aligned((uint64_t)PARE_LOGIT_ROWS * info->n_embd * sizeof *some);
-    rc = logits == NULL || some == NULL ? PARE_NOMEM(diag) : pare_walk_enter(w, info->n_units - 1, diag);
-    for (uint64_t r = 0; r < rows && rc == PARE_OK;) { /* every step-th row: the head is wide and its input's moments are stable */
+    taken = pare_aligned((uint64_t)PARE_LOGIT_ROWS * info->n_embd * sizeof *taken);
+    rc = logits == NULL || taken == NULL ? PARE_NOMEM(diag) : pare_walk_enter(w, info->n_units - 1, diag);
+    for (uint64_t r = 0; r < rows && rc == PARE_OK;) { 
         uint32_t n = 0;
         for (; n < PARE_LOGIT_ROWS && r < rows; n++, r += step)
-            memcpy(some + (uint64_t)n * info->n_embd, x + r * info->n_embd, info->n_embd * sizeof *x);
-        rc = pare_head_logits(w->m, some, n, logits, w->work, obs, w->job, diag);
+            memcpy(taken + (uint64_t)n * info->n_embd, x + r * info->n_embd, info->n_embd * sizeof *x);
+        rc = pare_head_logits(w->m, taken, n, logits, w->work, obs, w->job, diag);
         if (rc == PARE_OK) rc = pare_job_check(w->job, diag);
     }
     pare_walk_leave(w, info->n_units - 1);
     pare_aligned_free(logits);
-    pare_aligned_free(some);
+    pare_aligned_free(taken);
     return rc;
 }
 
@@ -126,7 +126,7 @@ int pare_observe_model(struct pare_targets *ts, struct pare_walk *w, const struc
         rc = pare_walk_units(w, u, u + 1, win, x, &obs, diag);
         pare_job_progress(w->job, "observe", (u + 1.0) / info->n_units, NULL);
     }
-    if (rc == PARE_OK) rc = pare_observe_head(w, win, x, &obs, diag);
+    if (rc == PARE_OK) rc = pare_observe_head(w, win, x, PARE_HEAD_ROWS, &obs, diag);
     if (rc == PARE_OK && watcher.rc < 0) rc = PARE_NOMEM(diag);
     pare_aligned_free(x);
     for (uint32_t i = 0; i < ts->n && rc == PARE_OK; i++) rc = importance(&ts->t[i], diag);

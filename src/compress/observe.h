@@ -11,8 +11,10 @@
  * after the last layer ([n * len, n_embd], owned by the caller). Sums are f64 in row order: the same bits for any threads. */
 int pare_observe_model(struct pare_targets *ts, struct pare_walk *w, const struct pare_windows *win, struct pare_diag *diag);
 
-/* The head's input is the final norm's output: obs sees it for some 512 of the residual rows x [n * len, n_embd], evenly chosen. */
-int pare_observe_head(struct pare_walk *w, const struct pare_windows *win, const float *x, const struct pare_observer *obs,
+/* The head's input is the final norm's output: obs sees it for about `some` of the residual rows x [n * len, n_embd], evenly chosen: the
+ * head is wide. */
+#define PARE_HEAD_ROWS 512 /* enough for stable mean squares */
+int pare_observe_head(struct pare_walk *w, const struct pare_windows *win, const float *x, uint32_t some, const struct pare_observer *obs,
                       struct pare_diag *diag);
 
 #endif

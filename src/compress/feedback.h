@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/compress/feedback.h: rounding with error feedback. The error that rounding makes in one column of a weight is partly taken back by
+ * the columns that are rounded later, as far as their inputs are correlated with its own.
+ *
+ * With H = E[x x^T] (damped) = (U + I) D (U + I)^T, U strictly upper, the columns are rounded in order to
+ *     q_k = Q(w_k + sum over j < k of (w_j - q_j) U_jk),
+ * which leaves the output error tr((W - Q) H (W - Q)^T) = sum of D_k (what Q did to column k)^2. This is LDLQ (QuIP, arXiv 2307.13304),
+ * the same rounding as GPTQ (arXiv 2210.17323), from one factorization instead of three. */
+#ifndef PARE_COMPRESS_FEEDBACK_H
+#define PARE_COMPRESS_FEEDBACK_H
+
+#include "base/job.h"
+#include "tensor/dtype.h"
+
+struct pare_feedback {
+    uint64_t  n;
+    float    *ut;         /* [n][n]: row k holds U_jk for j < k; the rest is not looked at */
+    float    *importance; /* [n] D_k over its mean: what an error of column k costs once later columns have answered */
+    uint32_t *order;      /* [n] or NULL: position k holds column order[k] */
+    float    *h;          /* [n][n] damped H over its mean diagonal, in positions; NULL unless asked for */
+    double    damping;    /* what was added to the diagonal, as a part of its mean */
+};
+
+struct pare_feedback_settings {
+    double damping;  /* part of the mean diagonal that is added to it; 0: 0.01 */
+    bool   by_size;  /* columns of large E[x^2] first (act-order); scales are then found before any feedback */
+    bool   keep_h;
+};
+
+/* pare_feedback_create factors xx [n][n] (struct pare_second). Damping is raised tenfold up to three times where the factorization fails;
+ * PARE_E_CORRUPT when it still fails or xx is not finite: the caller then rounds without feedback and says so. */
+int  pare_feedback_create(struct pare_feedback *f, const double *xx, uint64_t n, const struct pare_feedback_settings *s,
+                          struct pare_job *job, struct pare_diag *diag);
+void pare_feedback_free(struct pare_feedback *f);
+
+/* Rounds rows [rows][n] into dst (type's row bytes apart). The scales come from type->encode. importance: weights of the search for
+ * scales, NULL: f->importance. The same bytes for any threads and tier. */
+int  pare_feedback_encode(const struct pare_feedback *f, const struct pare_dtype *type, const float *w, uint64_t rows, uint8_t *dst,
+                          struct pare_job *job, struct pare_diag *diag);
+
+#endif
