@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/status.h"
+#include "compress/cost_sample.h"
 #include "compress/sense.h"
 #include "kernel/enc_tiers.h"
 
@@ -32,25 +33,43 @@ static void one_error(void *ctx, uint32_t chunk, uint32_t worker)
     float                   *back = e->back + worker * cols;
 
     if (type->encode == NULL || !(type->caps & PARE_DT_QUANT)) return; /* the source as it is: no error */
-    if (type == e->t->slot->weight.type) return;
+    if (type == e->t->slot->weight.type || e->t->cand[chunk / e->n].fed) return;
     pare_enc_use(e->wide);
     type->encode(code, e->rows + r * cols, cols, e->t->importance);
     type->decode(back, code, cols);
     pare_weighted_error(e->rows + r * cols, back, e->t->importance, cols, &e->err[chunk], &e->norm[chunk]);
 }
 
+uint64_t pare_sample_count(const struct pare_target *t)
+{
+    uint64_t n = t->rows / 8;
+
+    n = n < SAMPLE_MIN ? SAMPLE_MIN : n > SAMPLE_MAX ? SAMPLE_MAX : n;
+    return n > t->rows ? t->rows : n;
+}
+
+int pare_sample_rows(const struct pare_target *t, uint64_t n, float *rows, struct pare_diag *diag)
+{
+    uint64_t step = t->rows / n;
+
+    for (uint64_t i = 0; i < n; i++) PARE_FORWARD(pare_slot_rows(t->slot, i * step, 1, rows + i * t->cols, diag));
+    for (uint64_t i = 0; i < n * t->cols; i++)
+        if (rows[i] - rows[i] != 0) {
+            pare_diag_where(diag, t->slot->source);
+            PARE_FAIL(diag, PARE_E_CORRUPT, "a weight of row %llu is not finite: the model is damaged",
+                      (unsigned long long)(i / t->cols * step));
+        }
+    return PARE_OK;
+}
+
 static int target_errors(struct pare_target *t, struct pare_job *job, struct pare_diag *diag)
 {
     uint32_t         threads = pare_team_size(job->team);
-    uint64_t         n = t->rows / 8, step;
+    uint64_t         n = pare_sample_count(t);
     struct error_job e = { .t = t, .wide = pare_enc_wide_for(job->tier) };
     float           *rows;
     int              rc = PARE_OK;
 
-    if (n < SAMPLE_MIN) n = SAMPLE_MIN;
-    if (n > SAMPLE_MAX) n = SAMPLE_MAX;
-    if (n > t->rows) n = t->rows;
-    step = t->rows / n;
     e.n = n;
     e.code_bytes = t->cols * 8 + 1024; /* above any row of any type */
     rows = pare_alloc_array(n * t->cols, sizeof *rows);
@@ -59,13 +78,7 @@ static int target_errors(struct pare_target *t, struct pare_job *job, struct par
     e.code = pare_aligned(threads * e.code_bytes);
     e.back = pare_aligned(threads * t->cols * sizeof *e.back);
     if (rows == NULL || e.err == NULL || e.norm == NULL || e.code == NULL || e.back == NULL) rc = PARE_NOMEM(diag);
-    for (uint64_t i = 0; i < n && rc == PARE_OK; i++) rc = pare_slot_rows(t->slot, i * step, 1, rows + i * t->cols, diag);
-    for (uint64_t i = 0; i < n * t->cols && rc == PARE_OK; i++)
-        if (rows[i] - rows[i] != 0) {
-            pare_diag_where(diag, t->slot->source);
-            rc = PARE_ERR(diag, PARE_E_CORRUPT, "a weight of row %llu is not finite: the model is damaged",
-                          (unsigned long long)(i / t->cols * step));
-        }
+    if (rc == PARE_OK) rc = pare_sample_rows(t, n, rows, diag);
     if (rc == PARE_OK) {
         e.rows = rows;
         pare_team_run(job->team, (uint32_t)(n * t->n_cand), one_error, &e);
@@ -75,7 +88,7 @@ static int target_errors(struct pare_target *t, struct pare_job *job, struct par
                 err += e.err[c * n + i];
                 norm += e.norm[c * n + i];
             }
-            t->cand[c].err = norm > 0 ? err / norm : 0;
+            if (!t->cand[c].fed) t->cand[c].err = norm > 0 ? err / norm : 0;
             t->cand[c].loss = pare_sense_loss(t, t->cand[c].err);
         }
     }

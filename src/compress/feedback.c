@@ -22,6 +22,7 @@ struct loop {
     const float *w;
     uint64_t     rows, row_bytes;
     uint8_t     *dst;
+    double      *err;
     uint8_t     *mem;       /* scratch of worker 0 */
     uint64_t     mem_bytes, view_bytes;
 };
@@ -34,6 +35,7 @@ struct lanes {
     uint8_t *view;          /* 16 integer views */
     uint64_t view_bytes;
     float    v[SUB][LANES], e[SUB][LANES];
+    double   left[LANES];   /* output error so far */
     struct pare_row_view u[LANES];
 };
 
@@ -127,6 +129,7 @@ static void round_sub(const struct loop *p, struct lanes *l, uint32_t n, uint64_
         for (uint32_t i = 0; i < n; i++) {
             float value;
             l->u[i].u.idx[c - v0] = nearest(&p->type->pack, grid_of(&p->type->pack, &l->u[i].u, c - v0), l->v[k][i], &value);
+            l->left[i] += (double)f->importance[c] * ((double)(l->v[k][i] - value) * (double)(l->v[k][i] - value));
             l->e[k][i] = l->w[i * cols + s0 + k] - value;
             l->err[i * cols + s0 + k] = l->e[k][i];
         }
@@ -195,17 +198,19 @@ static void encode_chunk(void *ctx, uint32_t chunk, uint32_t worker)
     pare_enc_use(p->wide);
     memset(l->e, 0, sizeof l->e);
     memset(l->v, 0, sizeof l->v);
+    memset(l->left, 0, sizeof l->left);
     for (uint32_t i = 0; i < n; i++)
         for (uint64_t k = 0; k < p->f->n; k++) l->w[i * p->f->n + k] = p->w[(row0 + i) * p->f->n + column_of(p->f, k)];
     if (p->f->order != NULL || (p->type->caps & PARE_DT_ANYWIDTH)) whole_rows(p, l, row0, n);
     else run_by_run(p, l, row0, n);
+    for (uint32_t i = 0; p->err != NULL && i < n; i++) p->err[row0 + i] = p->f->scale * l->left[i];
 }
 
 int pare_feedback_encode(const struct pare_feedback *f, const struct pare_dtype *type, const float *w, uint64_t rows, uint8_t *dst,
-                         struct pare_job *job, struct pare_diag *diag)
+                         double *err, struct pare_job *job, struct pare_diag *diag)
 {
     struct loop p = { .f = f, .type = type, .vk = pare_vec_for(job->tier), .wide = pare_enc_wide_for(job->tier), .w = w, .rows = rows,
-                      .dst = dst, .view_bytes = up64(pare_pack_scratch(type, f->n)) };
+                      .dst = dst, .err = err, .view_bytes = up64(pare_pack_scratch(type, f->n)) };
 
     PARE_FAIL_IF(diag, type->encode == NULL || type->unpack == NULL || !pare_dtype_row_bytes(type, f->n, &p.row_bytes), PARE_E_USAGE,
                  "type %s cannot be written with error feedback in rows of %llu", type->name, (unsigned long long)f->n);

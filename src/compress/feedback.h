@@ -19,10 +19,12 @@ struct pare_feedback {
     uint32_t *order;      /* [n] or NULL: position k holds column order[k] */
     float    *h;          /* [n][n] damped H over its mean diagonal, in positions; NULL unless asked for */
     double    damping;    /* what was added to the diagonal, as a part of its mean */
+    double    scale;      /* mean of D over the mean diagonal: sum of scale * importance (w - q)^2 is the output error that is left */
 };
 
 struct pare_feedback_settings {
     double damping;  /* part of the mean diagonal that is added to it; 0: 0.01 */
+    double ridge;    /* errors count as such too, by this times the mean diagonal (a tied head is also a table) */
     bool   by_size;  /* columns of large E[x^2] first (act-order); scales are then found before any feedback */
     bool   keep_h;
 };
@@ -33,9 +35,14 @@ int  pare_feedback_create(struct pare_feedback *f, const double *xx, uint64_t n,
                           struct pare_job *job, struct pare_diag *diag);
 void pare_feedback_free(struct pare_feedback *f);
 
-/* Rounds rows [rows][n] into dst (type's row bytes apart). The scales come from type->encode. importance: weights of the search for
- * scales, NULL: f->importance. The same bytes for any threads and tier. */
+/* The factorization as fit uses it: columns by size. Where it fails f->ut stays NULL: round without. */
+struct pare_second;
+int  pare_feedback_of(struct pare_feedback *f, const struct pare_second *s, double ridge, const char *name, struct pare_job *job,
+                      struct pare_diag *diag);
+
+/* Rounds rows [rows][n] into dst (type's row bytes apart). The scales come from type->encode. err, if not NULL, gets for each row the
+ * output error that is left, in units in which the mean diagonal of H is 1 (damping included). The same bytes for any threads and tier. */
 int  pare_feedback_encode(const struct pare_feedback *f, const struct pare_dtype *type, const float *w, uint64_t rows, uint8_t *dst,
-                          struct pare_job *job, struct pare_diag *diag);
+                          double *err, struct pare_job *job, struct pare_diag *diag);
 
 #endif

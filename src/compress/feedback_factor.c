@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "compress/feedback.h"
+#include "compress/method.h"
+#include "compress/second.h"
 
 
 void pare_feedback_free(struct pare_feedback *f)
@@ -78,7 +80,7 @@ int pare_feedback_create(struct pare_feedback *f, const double *xx, uint64_t n, 
         for (uint64_t i = 0; i < n; i++)
             for (uint64_t j = 0; j < n; j++) {
                 uint64_t ci = f->order ? f->order[n - 1 - i] : n - 1 - i, cj = f->order ? f->order[n - 1 - j] : n - 1 - j;
-                a[i * n + j] = xx[ci * n + cj] / mean + (i == j ? damp : 0);
+                a[i * n + j] = xx[ci * n + cj] / mean + (i == j ? damp + s->ridge : 0);
             }
         bad = chol(a, n);
         f->damping = damp;
@@ -91,7 +93,29 @@ int pare_feedback_create(struct pare_feedback *f, const double *xx, uint64_t n, 
         sum += d * d;
     }
     for (uint64_t k = 0; k < n && rc == PARE_OK; k++) f->importance[k] = (float)((double)f->importance[k] * (double)n / sum);
+    f->scale = sum / (double)n;
     pare_aligned_free(a);
     if (rc < 0) pare_feedback_free(f);
     return rc;
 }
+
+int pare_feedback_of(struct pare_feedback *f, const struct pare_second *s, double ridge, const char *name, struct pare_job *job,
+                     struct pare_diag *diag)
+{
+    struct pare_feedback_settings set = { .by_size = true, .ridge = ridge };
+    struct pare_diag why = { 0 };
+    int rc = pare_feedback_create(f, s->xx, s->cols, &set, job, &why);
+
+    if (rc == PARE_OK || rc == PARE_E_CORRUPT) return PARE_OK;
+    pare_diag_where(diag, name);
+    PARE_FAIL(diag, rc, "%s", why.text);
+}
+
+static const struct pare_method_option options[] = {
+    { "damping", "real", "> 0", "0.01", "part of the mean second moment that is added to each channel's own" },
+};
+const struct pare_method pare_method_gptq = {
+    .id = "gptq", .module = "compress/feedback", .title = "Rounding errors answered by the columns that are rounded later.",
+    .source = "GPTQ, arXiv 2210.17323; LDLQ, arXiv 2307.13304", .stage = PARE_STAGE_ROUND, .guarantee = "bounded",
+    .neutral = "uncorrelated inputs: the bytes of plain rounding", .tested = "tests/method/test_gptq.c", PARE_OPTIONS(options),
+};

@@ -2,6 +2,9 @@
  * Rows of methods that have no file of their own: they are carried out by a room's common code. */
 #include "compress/method.h"
 
+#include <string.h>
+#include <strings.h>
+
 static const struct pare_method_option rtn_options[] = {
     { "type", "name", "every writable type", "chosen by the solver", "storage format of the tensor" },
 };
@@ -61,4 +64,27 @@ const struct pare_method *const *pare_methods(size_t *n)
 {
     *n = sizeof rows / sizeof *rows;
     return rows;
+}
+
+static const struct pare_method *row_of(const char *id, size_t len)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strlen(rows[i]->id) == len && strncasecmp(rows[i]->id, id, len) == 0) return rows[i];
+    return NULL;
+}
+
+bool pare_method_allowed(const char *list, const char *id)
+{
+    const struct pare_method *asked = row_of(id, strlen(id));
+    bool                      others = false;
+
+    if (list == NULL || asked == NULL) return true;
+    for (const char *p = list; *p != '\0';) {
+        size_t                    len = strcspn(p, ",");
+        const struct pare_method *m = row_of(p, len);
+        if (m == asked) return true;
+        others = others || (m != NULL && m->stage == asked->stage);
+        p += len + (p[len] == ',');
+    }
+    return !others;
 }

@@ -4,6 +4,7 @@
 #ifndef PARE_COMPRESS_METHOD_H
 #define PARE_COMPRESS_METHOD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum pare_method_stage { PARE_STAGE_OBSERVE, PARE_STAGE_PLAN, PARE_STAGE_ROUND, PARE_STAGE_RUN, PARE_STAGE_MEASURE };
@@ -28,6 +29,10 @@ struct pare_method {
 #define PARE_OPTIONS(a) .options = a, .n_options = sizeof a / sizeof *a
 
 const struct pare_method *const *pare_methods(size_t *n);
+
+/* Whether a comma-separated list of methods and types (NULL: everything) lets the method id be used: it names it, or names no method of
+ * the same stage at all. */
+bool pare_method_allowed(const char *list, const char *id);
 
 /* Every row of method_list.h, wherever it stands. */
 #define METHOD(id) extern const struct pare_method pare_method_##id;

@@ -3,6 +3,7 @@
 METHOD(keep)
 METHOD(rtn)
 METHOD(importance)
+METHOD(gptq)
 METHOD(sensitivity)
 METHOD(mixed)
 METHOD(int8_activations)

@@ -5,85 +5,20 @@
 
 #include "base/mem.h"
 #include "base/status.h"
-
-struct watcher {
-    struct pare_targets *ts;
-    struct pare_job     *job;
-    struct pare_target  *last; /* most recent hit: slots come in the targets' order */
-    int                  rc;
-};
-
-struct sums {
-    double      *sumsq;
-    const float *x;
-    uint64_t     ldx, cols;
-    uint32_t     n;
-};
-
-#define COLS 64
-
-static void sum_columns(void *ctx, uint32_t chunk, uint32_t worker)
-{
-    struct sums *s = ctx;
-    uint64_t     c0 = (uint64_t)chunk * COLS, c1 = c0 + COLS < s->cols ? c0 + COLS : s->cols;
-
-    (void)worker;
-    for (uint32_t r = 0; r < s->n; r++) {
-        const float *x = s->x + r * s->ldx;
-        for (uint64_t c = c0; c < c1; c++) s->sumsq[c] += (double)x[c] * (double)x[c];
-    }
-}
-
-static struct pare_target *target_of(struct watcher *w, const struct pare_slot *s)
-{
-    uint32_t from = w->last == NULL ? 0 : (uint32_t)(w->last - w->ts->t);
-
-    for (uint32_t i = 0; i < w->ts->n; i++) {
-        struct pare_target *t = &w->ts->t[(from + i) % w->ts->n];
-        if (t->slot == s) return w->last = t;
-    }
-    return NULL;
-}
-
-static void see(void *user, const struct pare_unit *u, const struct pare_slot *s, const float *x, uint64_t ldx, uint32_t n)
-{
-    struct watcher     *w = user;
-    struct pare_target *t = target_of(w, s);
-    struct sums         job;
-
-    (void)u;
-    if (t == NULL || w->rc < 0) return;
-    if (t->sumsq == NULL) {
-        t->sumsq = pare_zalloc(t->cols, sizeof *t->sumsq);
-        if (t->sumsq == NULL) {
-            w->rc = PARE_E_NOMEM;
-            return;
-        }
-    }
-    job = (struct sums){ t->sumsq, x, ldx, t->cols, n };
-    pare_team_run(w->job->team, (uint32_t)((t->cols + COLS - 1) / COLS), sum_columns, &job);
-    t->seen += n;
-}
+#include "compress/cost.h"
 
 /* Mean 1, so that the encoders' numbers stay in range; a floor, so that channels the text never used keep some weight. */
-static int importance(struct pare_target *t, struct pare_diag *diag)
+static int importance(struct pare_target *t, const struct pare_second *s, struct pare_diag *diag)
 {
     double mean = 0;
 
-    if (t->sumsq == NULL) return PARE_OK;
-    for (uint64_t c = 0; c < t->cols; c++) {
-        if (t->sumsq[c] - t->sumsq[c] != 0) {
-            pare_diag_where(diag, t->name);
-            PARE_FAIL(diag, PARE_E_CORRUPT, "input channel %llu became infinite on the calibration text: the model is damaged",
-                      (unsigned long long)c);
-        }
-        mean += t->sumsq[c];
-    }
+    t->seen = s->n;
+    for (uint64_t c = 0; c < t->cols; c++) mean += s->sumsq[c];
     mean /= (double)t->cols;
     t->importance = pare_alloc_array(t->cols, sizeof *t->importance);
     if (t->importance == NULL) return PARE_NOMEM(diag);
     for (uint64_t c = 0; c < t->cols; c++) {
-        double v = mean > 0 ? t->sumsq[c] / mean : 1;
+        double v = mean > 0 ? s->sumsq[c] / mean : 1;
         t->importance[c] = (float)(v < 1e-4 ? 1e-4 : v);
     }
     return PARE_OK;
@@ -113,22 +48,63 @@ int pare_observe_head(struct pare_walk *w, const struct pare_windows *win, const
     return rc;
 }
 
-int pare_observe_model(struct pare_targets *ts, struct pare_walk *w, const struct pare_windows *win, struct pare_diag *diag)
+/* A tied head is rounded before anything has run (it is the table too), so its inputs' moments are kept. */
+static bool tied_head(const struct pare_targets *ts, uint32_t unit)
+{
+    for (uint32_t i = 0; i < ts->n; i++)
+        if (ts->t[i].unit == unit && ts->t[i].multiplied && ts->t[i].table != NULL) return ts->t[i].feedback;
+    return false;
+}
+
+/* What one unit's inputs tell of its targets. */
+static int learn(struct pare_targets *ts, uint32_t unit, struct pare_inputs *in, bool errors, struct pare_job *job, struct pare_diag *diag)
+{
+    PARE_FORWARD(pare_inputs_finish(in));
+    for (uint32_t i = 0; i < ts->n; i++) {
+        struct pare_target *t = &ts->t[i];
+        const struct pare_second *s = t->unit == unit && t->multiplied ? pare_inputs_of(in, t->slot) : NULL;
+        if (s != NULL && t->importance == NULL) PARE_FORWARD(importance(t, s, diag));
+    }
+    return errors && in->full && !tied_head(ts, unit) ? pare_cost_feedback(ts, unit, in, job, diag) : PARE_OK;
+}
+
+static bool any_feedback(const struct pare_targets *ts, uint32_t unit)
+{
+    for (uint32_t i = 0; i < ts->n; i++)
+        if (ts->t[i].unit == unit && ts->t[i].feedback) return true;
+    return false;
+}
+
+static int observe_unit(struct pare_targets *ts, struct pare_walk *w, uint32_t unit, const struct pare_windows *win, float *x, bool errors,
+                        struct pare_diag *diag)
+{
+    const uint32_t       head = pare_model_info_of(w->m)->n_units - 1;
+    bool                 tied = tied_head(ts, unit), full = tied || (errors && any_feedback(ts, unit));
+    struct pare_inputs   in = { 0 };
+    struct pare_observer obs = { pare_inputs_see, &in };
+    int                  rc = pare_inputs_create(&in, pare_model_unit(w->m, unit)->n_slots, full, w->job, diag);
+
+    if (rc == PARE_OK)
+        rc = unit == head ? pare_observe_head(w, win, x, full ? PARE_HEAD_ROWS_FULL : PARE_HEAD_ROWS, &obs, diag)
+                          : pare_walk_units(w, unit, unit + 1, win, x, &obs, diag);
+    if (rc == PARE_OK) rc = learn(ts, unit, &in, errors, w->job, diag);
+    if (rc == PARE_OK && tied) {
+        pare_inputs_free(&ts->head);
+        ts->head = in;
+    } else {
+        pare_inputs_free(&in);
+    }
+    pare_job_progress(w->job, "observe", (unit + 1.0) / (head + 1.0), NULL);
+    return rc;
+}
+
+int pare_observe_model(struct pare_targets *ts, struct pare_walk *w, const struct pare_windows *win, bool errors, struct pare_diag *diag)
 {
     const struct pare_model_info *info = pare_model_info_of(w->m);
-    struct watcher       watcher = { ts, w->job, NULL, PARE_OK };
-    struct pare_observer obs = { see, &watcher };
     float *x = pare_aligned((uint64_t)win->n * win->len * info->n_embd * sizeof *x);
-    int    rc = PARE_OK;
+    int    rc = x == NULL ? PARE_NOMEM(diag) : PARE_OK;
 
-    if (x == NULL) return PARE_NOMEM(diag);
-    for (uint32_t u = 0; u + 1 < info->n_units && rc == PARE_OK; u++) {
-        rc = pare_walk_units(w, u, u + 1, win, x, &obs, diag);
-        pare_job_progress(w->job, "observe", (u + 1.0) / info->n_units, NULL);
-    }
-    if (rc == PARE_OK) rc = pare_observe_head(w, win, x, PARE_HEAD_ROWS, &obs, diag);
-    if (rc == PARE_OK && watcher.rc < 0) rc = PARE_NOMEM(diag);
+    for (uint32_t u = 0; u < info->n_units && rc == PARE_OK; u++) rc = observe_unit(ts, w, u, win, x, errors, diag);
     pare_aligned_free(x);
-    for (uint32_t i = 0; i < ts->n && rc == PARE_OK; i++) rc = importance(&ts->t[i], diag);
     return rc;
 }

@@ -7,13 +7,15 @@
 #include "compress/stream.h"
 #include "compress/target.h"
 
-/* Walks the model over win and fills sumsq, seen and importance of all targets. x_last, if not NULL, receives the residual rows
- * after the last layer ([n * len, n_embd], owned by the caller). Sums are f64 in row order: the same bits for any threads. */
-int pare_observe_model(struct pare_targets *ts, struct pare_walk *w, const struct pare_windows *win, struct pare_diag *diag);
+/* Walks the model over win and fills seen and importance of all targets. errors: full second moments of the targets that may be rounded
+ * with error feedback are gathered too, and what feedback leaves of each candidate's error is measured while they are there (cost.h). The
+ * same bits for any threads. */
+int pare_observe_model(struct pare_targets *ts, struct pare_walk *w, const struct pare_windows *win, bool errors, struct pare_diag *diag);
 
 /* The head's input is the final norm's output: obs sees it for about `some` of the residual rows x [n * len, n_embd], evenly chosen: the
  * head is wide. */
-#define PARE_HEAD_ROWS 512 /* enough for stable mean squares */
+#define PARE_HEAD_ROWS 512       /* enough for stable mean squares */
+#define PARE_HEAD_ROWS_FULL 4096 /* for full second moments */
 int pare_observe_head(struct pare_walk *w, const struct pare_windows *win, const float *x, uint32_t some, const struct pare_observer *obs,
                       struct pare_diag *diag);
 

@@ -37,10 +37,12 @@ json_t *pare_plan_make(const struct pare_targets *ts, const uint32_t *pick, cons
         const struct pare_candidate *c = &ts->t[i].cand[pick[i]];
         json_t *e = json_object();
         json_object_set_new(e, "tensor", json_string(ts->t[i].name));
-        json_object_set_new(e, "method", json_string(c->type == ts->t[i].slot->weight.type ? "keep" : "rtn"));
+        json_object_set_new(e, "method", json_string(pare_target_feeds(&ts->t[i], pick[i]) ? "gptq" : c->type == ts->t[i].slot->weight.type ? "keep" : "rtn"));
         json_object_set_new(e, "type", json_string(c->type->name));
         json_object_set_new(e, "bytes", json_integer((json_int_t)c->bytes));
         json_object_set_new(e, "loss", json_real(c->loss));
+        if (ts->t[i].table != NULL && ts->t[i].multiplied && pare_target_feeds(&ts->t[i], pick[i]))
+            json_object_set_new(e, "lookup", json_real(ts->t[i].lookup));
         json_array_append_new(list, e);
     }
     json_object_set_new(doc, "plan", list);
@@ -59,21 +61,29 @@ static int read_hex(const json_t *o, const char *key, uint64_t *out, struct pare
 
 static int read_entry(const json_t *e, uint64_t i, struct pare_targets *ts, uint32_t *pick, bool *done, struct pare_diag *diag)
 {
-    const char *name, *type;
+    const char *name, *type, *method;
     double      loss;
     uint32_t    t, c;
 
     PARE_FAIL_IF(diag, !json_is_object(e), PARE_E_CORRUPT, "entry %llu of \"plan\" is not an object", (unsigned long long)i);
     PARE_FORWARD(pare_json_str(e, "tensor", "", &name, diag));
     PARE_FORWARD(pare_json_str(e, "type", "", &type, diag));
+    PARE_FORWARD(pare_json_str(e, "method", "rtn", &method, diag));
     for (t = 0; t < ts->n && strcmp(ts->t[t].name, name) != 0; t++) {}
     pare_diag_where(diag, name);
     PARE_FAIL_IF(diag, t == ts->n, PARE_E_CORRUPT, "the plan names a tensor that this model does not have");
     PARE_FAIL_IF(diag, done[t], PARE_E_CORRUPT, "the plan names this tensor twice");
     for (c = 0; c < ts->t[t].n_cand && strcmp(ts->t[t].cand[c].type->name, type) != 0; c++) {}
     PARE_FAIL_IF(diag, c == ts->t[t].n_cand, PARE_E_CORRUPT, "the plan wants type \"%.40s\", which this tensor cannot have", type);
+    ts->t[t].feedback = strcmp(method, "gptq") == 0;
+    PARE_FAIL_IF(diag, ts->t[t].feedback && !pare_target_feeds(&ts->t[t], c), PARE_E_CORRUPT,
+                 "the plan wants error feedback (gptq) for type %s, which this tensor cannot have", type);
+    PARE_FAIL_IF(diag, !ts->t[t].feedback && strcmp(method, "rtn") != 0 && strcmp(method, "keep") != 0, PARE_E_CORRUPT,
+                 "the plan wants the method \"%.40s\", which does not exist", method);
     PARE_FORWARD(pare_json_real(e, "loss", 0, &loss, diag));
     PARE_FAIL_IF(diag, !(loss >= 0), PARE_E_CORRUPT, "the plan gives this tensor a negative loss");
+    PARE_FORWARD(pare_json_real(e, "lookup", 0, &ts->t[t].lookup, diag));
+    PARE_FAIL_IF(diag, !(ts->t[t].lookup >= 0 && ts->t[t].lookup <= 1), PARE_E_CORRUPT, "\"lookup\" must lie between 0 and 1");
     ts->t[t].cand[c].loss = loss; /* nothing measures it on replay, and the stored plan must come out as it went in */
     done[t] = true;
     pick[t] = c;

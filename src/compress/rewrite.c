@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "compress/make.h"
 #include "compress/pack_rows.h"
 
 #define CHUNK_FLOATS (1u << 18) /* 1 MB of f32 rows at a time, whatever the tensor's size */
@@ -196,6 +197,72 @@ static int open_writer(const struct pare_rewrite *r, struct pare_writer **w, str
     return rc;
 }
 
+/* --- targets that are rounded with error feedback -------------------------------------------------------------------------------------- */
+
+struct fed {
+    const struct pare_rewrite *r;
+    struct pare_writer        *w;
+};
+
+/* Rows come in bound order and go out in the order of written files. */
+static int write_fed(void *user, uint32_t i, const uint8_t *rows, uint64_t row_bytes, struct pare_diag *diag)
+{
+    const struct fed         *f = user;
+    const struct pare_target *t = &f->r->ts->t[i];
+    uint64_t                  step = CHUNK_FLOATS * sizeof(float) / row_bytes + 1;
+    uint8_t                  *some;
+    int                       rc = PARE_OK;
+
+    if (pare_writer_done(f->w, i)) return PARE_OK;
+    if (!t->slot->permute_out) return pare_writer_data(f->w, i, rows, row_bytes * t->rows, diag);
+    some = pare_aligned(step * row_bytes);
+    if (some == NULL) return PARE_NOMEM(diag);
+    for (uint64_t at = 0; at < t->rows && rc == PARE_OK; at += step) {
+        uint64_t n = t->rows - at < step ? t->rows - at : step;
+        for (uint64_t k = 0; k < n; k++) memcpy(some + k * row_bytes, rows + pare_slot_out_row(t->slot, at + k) * row_bytes, row_bytes);
+        rc = pare_writer_data(f->w, i, some, n * row_bytes, diag);
+    }
+    pare_aligned_free(some);
+    return rc;
+}
+
+/* The last unit that has such a target still to be written; UINT32_MAX: there is none. */
+static uint32_t last_fed(const struct pare_rewrite *r, const struct pare_writer *w)
+{
+    uint32_t last = UINT32_MAX;
+
+    for (uint32_t i = 0; i < r->ts->n && r->walk != NULL; i++)
+        if (pare_target_feeds(&r->ts->t[i], r->pick[i]) && !pare_writer_done(w, i) && (last == UINT32_MAX || r->ts->t[i].unit > last))
+            last = r->ts->t[i].unit;
+    return last;
+}
+
+static int write_all_fed(const struct pare_rewrite *r, struct pare_writer *w, struct pare_job *job, struct pare_diag *diag)
+{
+    struct fed       f = { r, w };
+    struct pare_make m;
+    uint32_t         last = last_fed(r, w), head = pare_model_info_of(r->model)->n_units - 1;
+    int              rc;
+
+    if (last == UINT32_MAX) return PARE_OK;
+    rc = pare_make_open(&m, r->ts, r->pick, r->walk, r->calib, diag);
+    m.made = write_fed;
+    m.user = &f;
+    for (uint32_t u = 0; u <= last && rc == PARE_OK; u++) {
+        struct pare_stand_in end;
+        rc = pare_walk_enter(r->walk, u, diag);
+        if (rc == PARE_OK && u < head) rc = pare_make_unit(&m, u, NULL, NULL, diag);
+        if (rc == PARE_OK && u == head) {
+            rc = pare_make_head(&m, &end, diag);
+            pare_stand_in_drop(&end);
+        }
+        pare_walk_leave(r->walk, u);
+        pare_job_progress(job, "rewrite", (u + 1.0) / (last + 1.0), NULL);
+    }
+    pare_make_close(&m);
+    return rc;
+}
+
 int pare_rewrite_run(const struct pare_rewrite *r, struct pare_job *job, struct pare_diag *diag)
 {
     struct pare_writer *w = NULL;
@@ -207,10 +274,12 @@ int pare_rewrite_run(const struct pare_rewrite *r, struct pare_job *job, struct 
     if (rc == PARE_OK) rc = declare(r, w, diag);
     for (uint32_t i = 0; i < n && rc == PARE_OK; i++) {
         rc = pare_job_check(job, diag);
+        if (i < r->ts->n && r->walk != NULL && pare_target_feeds(&r->ts->t[i], r->pick[i])) continue;
         if (rc == PARE_OK && !pare_writer_done(w, i))
             rc = i < r->ts->n ? write_target(r, w, i, tmp, job, diag) : write_rest(r, w, i - r->ts->n, tmp, diag);
         pare_job_progress(job, "rewrite", (i + 1.0) / n, NULL);
     }
+    if (rc == PARE_OK) rc = write_all_fed(r, w, job, diag);
     if (rc == PARE_OK) rc = pare_writer_finish(w, diag);
     pare_writer_close(&w, rc == PARE_E_CANCELLED || rc == PARE_E_NOSPACE || rc == PARE_E_IO);
     pare_aligned_free(tmp);

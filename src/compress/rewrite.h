@@ -4,6 +4,7 @@
 #ifndef PARE_COMPRESS_REWRITE_H
 #define PARE_COMPRESS_REWRITE_H
 
+#include "compress/stream.h"
 #include "compress/target.h"
 #include "format/writer.h"
 #include "token/tokenizer.h"
@@ -18,6 +19,8 @@ struct pare_rewrite {
     const char *plan_text;            /* canonical JSON, stored under "pare.plan"; NULL: none */
     uint64_t job_hash;
     bool resume;
+    struct pare_walk *walk;           /* for targets that are rounded with error feedback, with the text it is learnt on; */
+    const struct pare_windows *calib; /* both NULL: none are */
     const uint8_t *pack;              /* [ts->n] targets that are written as panels (pare_rewrite_choose_pack); NULL: none */
 };
 

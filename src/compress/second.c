@@ -60,38 +60,54 @@ struct add {
     uint32_t               n;
 };
 
+/* Columns [c0, c0 + TILE), or fewer at the end of a row: the loops over whole tiles have a fixed length. */
+static void sums_of_row(struct pare_second *s, const float *x, double w, uint64_t c0, uint64_t n)
+{
+    for (uint64_t j = 0; j < n; j++) {
+        double v = (double)x[j], a = v < 0 ? -v : v;
+
+        s->sum[c0 + j] += w * v;
+        s->sumsq[c0 + j] += w * (v * v);
+        s->sumabs[c0 + j] += w * a;
+    }
+}
+
 static void first_moments(const struct add *a, uint64_t c0, uint64_t c1)
 {
     struct pare_second *s = a->s;
 
     for (uint32_t r = 0; r < a->n; r++) {
-        const float *x = a->x + r * a->ldx;
+        const float *x = a->x + r * a->ldx + c0;
         double       w = a->weight == NULL ? 1 : (double)a->weight[r];
+        bool         first = s->n + r == 0;
 
-        for (uint64_t c = c0; c < c1; c++) {
-            double v = (double)x[c];
-            s->sum[c] += w * v;
-            s->sumsq[c] += w * (v * v);
-            s->sumabs[c] += w * (v < 0 ? -v : v);
-        }
+        if (c1 - c0 == TILE) sums_of_row(s, x, w, c0, TILE);
+        else sums_of_row(s, x, w, c0, c1 - c0);
         if (!(w > 0)) continue;
         for (uint64_t c = c0; c < c1; c++) {
-            s->min[c] = s->n + r == 0 || x[c] < s->min[c] ? x[c] : s->min[c];
-            s->max[c] = s->n + r == 0 || x[c] > s->max[c] ? x[c] : s->max[c];
+            s->min[c] = first || x[c - c0] < s->min[c] ? x[c - c0] : s->min[c];
+            s->max[c] = first || x[c - c0] > s->max[c] ? x[c - c0] : s->max[c];
         }
     }
 }
 
-/* Takes columns [c0, c1) of n rows from row r on into the block, which holds each column's rows side by side. */
+/* Takes columns [c0, c1) of n rows from row r on into the block, which holds each column's rows side by side. Sixteen rows at a time: their
+ * cache lines, and those of the block, are then used whole. */
 static void take_columns(const struct add *a, uint32_t r, uint32_t n, uint64_t c0, uint64_t c1)
 {
     struct pare_second *s = a->s;
+    float               w[ROWS];
 
-    for (uint32_t k = 0; k < n; k++) {
-        const float *x = a->x + (r + k) * a->ldx;
-        float        w = a->weight == NULL ? 1 : sqrtf(a->weight[r + k]);
+    for (uint32_t k = 0; k < n; k++) w[k] = a->weight == NULL ? 1 : sqrtf(a->weight[r + k]);
+    for (uint32_t k0 = 0; k0 < n; k0 += 16) {
+        uint32_t k1 = n - k0 < 16 ? n : k0 + 16;
 
-        for (uint64_t c = c0; c < c1; c++) s->block[c * ROWS + s->held + k] = w * x[c];
+        for (uint64_t c = c0; c < c1; c++) {
+            const float *x = a->x + (uint64_t)(r + k0) * a->ldx + c;
+            float       *to = s->block + c * ROWS + s->held;
+
+            for (uint32_t k = k0; k < k1; k++, x += a->ldx) to[k] = w[k] * *x;
+        }
     }
 }
 
@@ -103,7 +119,7 @@ static void moments_chunk(void *ctx, uint32_t chunk, uint32_t worker)
     uint64_t            c0 = (uint64_t)chunk * TILE, c1 = c0 + TILE < p->a->s->cols ? c0 + TILE : p->a->s->cols;
 
     (void)worker;
-    if (p->from == 0) first_moments(p->a, c0, c1);
+    if (p->from == 0 && p->a->s->sum != NULL) first_moments(p->a, c0, c1);
     if (p->a->s->xx != NULL) take_columns(p->a, p->from, p->n, c0, c1);
 }
 

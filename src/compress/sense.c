@@ -210,7 +210,7 @@ static int measure_ends(struct sense *s, struct pare_target *t, int point, struc
     uint32_t    n_units = pare_model_info_of(s->w->m)->n_units;
     bool        table = t->table != NULL, linear = t->multiplied;
     struct swap sw;
-    double      kld = 0;
+    double      kld = 0, looked_up = 0;
     int         rc = make_swap(&sw, t, type, s->w, diag);
 
     if (rc < 0) return rc;
@@ -224,7 +224,8 @@ static int measure_ends(struct sense *s, struct pare_target *t, int point, struc
     if (rc == PARE_OK) rc = pare_walk_enter(s->w, n_units - 1, diag);
     if (rc == PARE_OK) {
         struct pare_head_pair p = { .w = s->w };
-        if (linear) {
+        if (linear && table && point == 0) rc = pare_head_divergence(&p, s->win, s->last, s->var, 1, &looked_up, NULL, diag);
+        if (rc == PARE_OK && linear) {
             rc = pare_linear_bind(&sw.fake, type, sw.rows, sw.row_bytes, t->rows, t->cols, PARE_ACT_F32, s->w->job, diag);
             sw.fake.bias = t->slot->lin->bias;
             p.slot = t->slot->lin;
@@ -238,6 +239,7 @@ static int measure_ends(struct sense *s, struct pare_target *t, int point, struc
     free_swap(&sw);
     t->point_kld[point] = kld;
     t->n_points = (uint32_t)point + 1;
+    if (linear && table && point == 0 && kld > 0) t->lookup = looked_up < kld ? looked_up / kld : 1;
     return rc;
 }
 

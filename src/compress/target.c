@@ -70,25 +70,30 @@ int pare_targets_create(struct pare_targets *ts, struct pare_model *m, struct pa
 void pare_targets_free(struct pare_targets *ts)
 {
     for (uint32_t i = 0; i < ts->n; i++) {
-        pare_free(ts->t[i].sumsq);
         pare_free(ts->t[i].importance);
     }
+    pare_inputs_free(&ts->head);
     pare_free(ts->t);
     pare_free(ts->rest);
     memset(ts, 0, sizeof *ts);
 }
 
+/* A list that names no type at all (but methods, say) allows every type. */
 static bool listed(const char *list, const char *name)
 {
     size_t n = strlen(name);
+    bool   types = false;
 
     if (list == NULL) return true;
     for (const char *p = list; *p != '\0';) {
         size_t len = strcspn(p, ",");
+        char   one[24] = { 0 };
         if (len == n && strncasecmp(p, name, n) == 0) return true;
+        if (len < sizeof one) memcpy(one, p, len);
+        types = types || pare_dtype_by_name(one) != NULL;
         p += len + (p[len] == ',');
     }
-    return false;
+    return !types;
 }
 
 bool pare_target_is_source(const struct pare_target *t, const struct pare_dtype *type)
@@ -131,6 +136,22 @@ int pare_targets_candidates(struct pare_targets *ts, bool portable, const char *
         }
     }
     return PARE_OK;
+}
+
+bool pare_target_feeds(const struct pare_target *t, uint32_t c)
+{
+    const struct pare_dtype *d = t->cand[c].type;
+
+    return t->feedback && t->multiplied && (d->caps & PARE_DT_QUANT) && d->encode != NULL && d->repack != NULL &&
+           !pare_target_is_source(t, d);
+}
+
+double pare_target_ridge(const struct pare_target *t)
+{
+    const double most = 0.95;
+    double       p = t->lookup < most ? t->lookup : most;
+
+    return t->table == NULL || !(p > 0) ? 0 : p / (1 - p);
 }
 
 struct encode_job {
@@ -204,6 +225,27 @@ int pare_target_encode(const struct pare_target *t, const struct pare_dtype *typ
     /* Rows of one kind are read where they are encoded, by all threads; the others lie across the file and are read at once. */
     if (!e.decode) PARE_FORWARD(read_rows(&e, 0, n, diag));
     pare_team_run(job->team, (uint32_t)((n + ENCODE_ROWS - 1) / ENCODE_ROWS), encode_chunk, &e);
+    if (atomic_load(&e.failed)) return why_failed(&e, diag);
+    return pare_job_check(job, diag);
+}
+
+static void read_chunk(void *ctx, uint32_t chunk, uint32_t worker)
+{
+    struct encode_job *e = ctx;
+    struct pare_diag   unused = { 0 };
+    uint64_t           from = (uint64_t)chunk * ENCODE_ROWS, to = from + ENCODE_ROWS < e->n ? from + ENCODE_ROWS : e->n, cols = e->t->cols;
+
+    (void)worker;
+    if ((e->decode && read_rows(e, from, to - from, &unused) < 0) || first_bad(e->rows + from * cols, (to - from) * cols) < (to - from) * cols)
+        atomic_store(&e->failed, true);
+}
+
+int pare_target_floats(const struct pare_target *t, uint64_t row0, uint64_t n, float *dst, struct pare_job *job, struct pare_diag *diag)
+{
+    struct encode_job e = { .t = t, .rows = dst, .row0 = row0, .n = n, .decode = t->slot->vec == NULL && t->slot->order != PARE_ROWS_TRANSPOSED };
+
+    if (!e.decode) PARE_FORWARD(read_rows(&e, 0, n, diag));
+    pare_team_run(job->team, (uint32_t)((n + ENCODE_ROWS - 1) / ENCODE_ROWS), read_chunk, &e);
     if (atomic_load(&e.failed)) return why_failed(&e, diag);
     return pare_job_check(job, diag);
 }

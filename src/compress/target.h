@@ -4,7 +4,7 @@
 #ifndef PARE_COMPRESS_TARGET_H
 #define PARE_COMPRESS_TARGET_H
 
-#include "model/model.h"
+#include "compress/inputs.h"
 
 #define PARE_MAX_CANDIDATES 24
 #define PARE_SENSE_POINTS 2
@@ -13,7 +13,8 @@ struct pare_candidate {
     const struct pare_dtype *type;
     uint64_t bytes;       /* of the whole tensor in the file */
     uint64_t resident;    /* bytes in memory when loaded to run */
-    double   err;         /* relative weighted output error: sum imp (w - w^)^2 / sum imp w^2 */
+    double   err;         /* relative output error: sum imp (w - w^)^2 / sum imp w^2, or what error feedback leaves over the same */
+    bool     fed;         /* err was measured with error feedback */
     double   loss;        /* predicted mean KL divergence this choice alone causes, nats a token */
     double   decode_s;    /* seconds a token, measured on this machine; 0 when not measured */
     double   prefill_s;   /* seconds a token at batch 512 */
@@ -25,10 +26,11 @@ struct pare_target {
     struct pare_slot *slot;
     struct pare_slot *table;      /* the slot that reads it as an embedding, or NULL */
     bool             multiplied;
+    bool             feedback;    /* may be rounded with error feedback (compress/feedback.h) */
+    double           lookup;      /* of a tied head: the part of its loss that comes from looking tokens up */
     uint64_t         rows, cols;
     /* observed */
-    double          *sumsq;       /* [cols] sum of x^2 of the input, NULL for pure tables */
-    uint64_t         seen;        /* rows of input */
+    uint64_t         seen;        /* rows of input; 0 for pure tables */
     float           *importance;  /* [cols] mean x^2, normalised to mean 1, floored; NULL: plain squared error */
     /* sensed: mean divergence under injected errors of known size */
     double           point_err[PARE_SENSE_POINTS], point_kld[PARE_SENSE_POINTS];
@@ -44,6 +46,7 @@ struct pare_targets {
     /* Everything else that a written file holds: norms, biases, positions; kept in f32. */
     struct pare_slot **rest;
     uint32_t n_rest;
+    struct pare_inputs head;      /* full moments of the head's input in the original, for a tied head; n 0: not gathered */
     uint64_t params;              /* of the original, all tensors counted once */
 };
 
@@ -62,6 +65,15 @@ bool pare_target_is_source(const struct pare_target *t, const struct pare_dtype 
  * Source types are copied. The same bytes for any number of threads. tmp: n * cols floats. */
 int  pare_target_encode(const struct pare_target *t, const struct pare_dtype *type, uint64_t row0, uint64_t n, bool out,
                         uint8_t *dst, float *tmp, struct pare_job *job, struct pare_diag *diag);
+
+/* Whether candidate c will be rounded with error feedback. */
+bool pare_target_feeds(const struct pare_target *t, uint32_t c);
+
+/* How much an error counts as such, beside what it does to the head's outputs, in units of the inputs' mean square: from t->lookup. */
+double pare_target_ridge(const struct pare_target *t);
+
+/* Rows [row0, row0 + n) as f32, bound order; PARE_E_CORRUPT naming the first weight that is not finite. */
+int  pare_target_floats(const struct pare_target *t, uint64_t row0, uint64_t n, float *dst, struct pare_job *job, struct pare_diag *diag);
 
 /* Sum over rows of imp (a - b)^2 and imp a^2 in f64, row order: importance NULL means 1. */
 void pare_weighted_error(const float *a, const float *b, const float *importance, uint64_t cols, double *err, double *norm);

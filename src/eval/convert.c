@@ -74,7 +74,7 @@ static int run(struct pare_opened *o, const char *out, const struct pare_dtype *
         if (pick == NULL || panels == NULL) rc = PARE_NOMEM(diag);
     }
     if (rc == PARE_OK) {
-        struct pare_rewrite r = { out, o->ckpt, o->model, o->tok, &ts, pick, NULL, 0, resume, NULL };
+        struct pare_rewrite r = { .out = out, .ckpt = o->ckpt, .model = o->model, .tok = o->tok, .ts = &ts, .pick = pick, .resume = resume };
         uint64_t            print = pare_checkpoint_fingerprint(o->ckpt);
         for (uint32_t i = 0; i < ts.n; i++) {
             pick[i] = choose(&ts.t[i], want);

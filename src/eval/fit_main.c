@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/outfile.h"
 #include "base/status.h"
+#include "compress/method.h"
 #include "eval/fit.h"
 
 void pare_fit_settings_default(struct pare_fit_settings *s) { memset(s, 0, sizeof *s); }
@@ -44,6 +45,7 @@ static int begin(struct pare_fit *f, struct pare_diag *diag)
     }
     PARE_FORWARD(pare_targets_create(&f->ts, f->o.model, diag));
     PARE_FORWARD(pare_targets_candidates(&f->ts, f->s->portable, types, diag));
+    for (uint32_t i = 0; i < f->ts.n; i++) f->ts.t[i].feedback = pare_method_allowed(types, "gptq") && f->ts.t[i].multiplied;
     f->pick = pare_zalloc(f->ts.n + 1u, sizeof *f->pick);
     if (f->pick == NULL) return PARE_NOMEM(diag);
     f->rest_bytes = pare_plan_bytes(&f->ts, f->pick);
@@ -64,7 +66,8 @@ static int begin(struct pare_fit *f, struct pare_diag *diag)
 
 static int rewrite(struct pare_fit *f, struct pare_diag *diag)
 {
-    struct pare_rewrite r = { f->s->out, f->o.ckpt, f->o.model, f->o.tok, &f->ts, f->pick, f->plan_text, 0, f->s->resume, NULL };
+    struct pare_rewrite r = { .out = f->s->out, .ckpt = f->o.ckpt, .model = f->o.model, .tok = f->o.tok, .ts = &f->ts, .pick = f->pick,
+                              .plan_text = f->plan_text, .resume = f->s->resume, .walk = &f->o.walk, .calib = &f->calib };
 
     r.job_hash = XXH3_64bits_withSeed(f->plan_text, strlen(f->plan_text), PARE_ABI_VERSION + 1);
     return pare_rewrite_run(&r, f->job, diag);

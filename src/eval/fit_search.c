@@ -161,7 +161,7 @@ static double picked_loss(const struct pare_fit *f)
 static int try_pick(struct pare_fit *f, double *kld, struct pare_diag *diag)
 {
     pare_job_progress(f->job, "trial", 0, NULL);
-    return pare_trial(&f->ts, f->pick, &f->o.walk, &f->tries, kld, diag);
+    return pare_trial(&f->ts, f->pick, &f->o.walk, &f->calib, &f->tries, kld, diag);
 }
 
 static void add_point(struct pare_fit *f, double predicted, double tried)
@@ -173,7 +173,7 @@ static void add_point(struct pare_fit *f, double predicted, double tried)
 /* The file's size with the current pick and the plan's text in it. */
 static int file_size(struct pare_fit *f, uint64_t *bytes, struct pare_diag *diag)
 {
-    struct pare_rewrite r = { f->s->out, f->o.ckpt, f->o.model, f->o.tok, &f->ts, f->pick, NULL, 0, false, NULL };
+    struct pare_rewrite r = { .out = f->s->out, .ckpt = f->o.ckpt, .model = f->o.model, .tok = f->o.tok, .ts = &f->ts, .pick = f->pick };
     json_t             *doc = pare_plan_make(&f->ts, f->pick, &f->source, NULL);
     char               *text = pare_json_canonical(doc);
     int                 rc;
@@ -259,7 +259,7 @@ static bool uniform(struct pare_fit *f, uint64_t data_limit)
  * some others are tried as wholes: plans that weigh the large single losses less or more, and the best plan of one type. The one
  * with the least joint divergence is taken.
  */
-#define CURVED 0.015 /* nats; below it the sum has always been the best guide */
+#define CURVED 0.1 /* nats; below it the sum has always been the best guide */
 
 static int refine(struct pare_fit *f, uint64_t data_limit, struct table *t, double *kld, struct pare_diag *diag)
 {
@@ -420,8 +420,10 @@ int pare_fit_search(struct pare_fit *f, struct pare_diag *diag)
     double       kld = 0;
     int          rc;
 
-    PARE_FORWARD(pare_observe_model(&f->ts, &f->o.walk, &f->calib, diag));
+    PARE_FORWARD(pare_observe_model(&f->ts, &f->o.walk, &f->calib, true, diag));
     PARE_FORWARD(pare_sense(&f->ts, &f->o.walk, &f->sense, variant_room(f) / (4 * pare_model_info_of(f->o.model)->n_embd), diag));
+    if (f->ts.head.n > 0)
+        PARE_FORWARD(pare_cost_feedback(&f->ts, pare_model_info_of(f->o.model)->n_units - 1, &f->ts.head, f->job, diag));
     PARE_FORWARD(pare_cost_errors(&f->ts, f->job, diag));
     f->timed = s->decode_tps > 0 || s->prefill_tps > 0;
     if (f->timed) PARE_FORWARD(pare_cost_times(&f->ts, f->job, diag));
@@ -472,6 +474,6 @@ int pare_fit_replay(struct pare_fit *f, struct pare_diag *diag)
     if (src.text_hash != 0 && src.text_hash != f->source.text_hash)
         PARE_FAIL(diag, PARE_E_USAGE, "the plan was made with other calibration text or --work-ram; give the same to get the same bytes");
     if (src.seed != 0) f->source.seed = src.seed; /* stored in the file: replaying gives the bytes of the first run */
-    PARE_FORWARD(pare_observe_model(&f->ts, &f->o.walk, &f->calib, diag));
+    PARE_FORWARD(pare_observe_model(&f->ts, &f->o.walk, &f->calib, false, diag));
     return finish(f, diag);
 }

@@ -231,18 +231,38 @@ static int pieces_of(struct pare_fit *f, struct pare_windows *pieces, uint32_t t
     return rc;
 }
 
+/* Every TRIED-th piece is kept for trials: what error feedback has learnt must be judged on text it has not seen. */
+#define TRIED 5
+
+static void split(struct pare_windows *pieces, struct pare_windows *tried)
+{
+    uint32_t n = pieces->n / TRIED, kept = 0;
+    uint64_t one = (uint64_t)pieces->len * sizeof *pieces->ids;
+
+    *tried = (struct pare_windows){ .ids = n == 0 ? NULL : pare_alloc_array((uint64_t)n * pieces->len, sizeof *pieces->ids), .len = pieces->len };
+    if (tried->ids == NULL) return; /* a single piece, or out of memory, which the next allocation reports: trials take what there is */
+    for (uint32_t i = 0; i < pieces->n; i++) {
+        int32_t *from = pieces->ids + (uint64_t)i * pieces->len;
+        if (i % TRIED == TRIED - 1 && tried->n < n) memcpy(tried->ids + (uint64_t)tried->n++ * pieces->len, from, one);
+        else memmove(pieces->ids + (uint64_t)kept++ * pieces->len, from, one);
+    }
+    pieces->n = kept;
+}
+
 int pare_fit_texts(struct pare_fit *f, struct pare_diag *diag)
 {
     uint32_t            tokens = least_of(tokens_for(f, 1.3e12, 4096, 16384), rows_within(f, 0.25));
-    struct pare_windows pieces = { 0 };
+    struct pare_windows pieces = { 0 }, tried = { 0 };
     int                 rc;
 
     PARE_FAIL_IF(diag, f->o.tok == NULL, PARE_E_USAGE, "the model has no tokenizer: fit needs text to observe it on");
-    rc = pieces_of(f, &pieces, tokens, diag);
+    rc = pieces_of(f, &pieces, tokens + tokens / (TRIED - 1), diag);
+    if (rc == PARE_OK) split(&pieces, &tried);
     if (rc == PARE_OK) rc = take(&f->calib, &pieces, pieces.len, tokens, diag);
     if (rc == PARE_OK) rc = take(&f->sense, &pieces, PIECE / 4, least_of(tokens_for(f, 5e10, 256, 1024), rows_within(f, 0.04)), diag);
-    if (rc == PARE_OK) rc = take(&f->tries, &pieces, PIECE / 2, least_of(tokens_for(f, 3e11, 512, 8192), rows_within(f, 0.1)), diag);
+    if (rc == PARE_OK) rc = take(&f->tries, tried.n > 0 ? &tried : &pieces, PIECE / 2, least_of(tokens_for(f, 3e11, 512, 8192), rows_within(f, 0.1)), diag);
     pare_free(pieces.ids);
+    pare_free(tried.ids);
     if (rc < 0) return rc;
     f->source.windows = f->calib.n;
     f->source.window_len = f->calib.len;

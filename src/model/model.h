@@ -112,6 +112,9 @@ int  pare_slot_rows(const struct pare_slot *s, uint64_t row0, uint64_t n, float 
 /* The same in the order of written files (permute_out applied). */
 int  pare_slot_out_rows(const struct pare_slot *s, uint64_t row0, uint64_t n, float *dst, struct pare_diag *diag);
 
+/* The bound row that row r of a written file comes from. */
+uint64_t pare_slot_out_row(const struct pare_slot *s, uint64_t r);
+
 /* Working memory for batches of at most n rows (activations, scores, scratch; without logits). */
 struct pare_work;
 uint64_t pare_work_bytes(const struct pare_model *m, uint32_t n_rows, uint32_t n_threads);

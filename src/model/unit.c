@@ -118,6 +118,8 @@ static uint64_t permuted(const struct pare_slot *s, uint64_t r, uint64_t n)
     return r - in + in % 2 * (d / 2) + in / 2;
 }
 
+uint64_t pare_slot_out_row(const struct pare_slot *s, uint64_t r) { return s->permute_out ? permuted(s, r, s->rows) : r; }
+
 int pare_slot_out_rows(const struct pare_slot *s, uint64_t row0, uint64_t n, float *dst, struct pare_diag *diag)
 {
     if (!s->permute_out) {
