@@ -4,7 +4,7 @@
 # prints the command to type and fails. Where everything is there it does nothing and needs no rights.
 set -u
 build="gcc libc6-dev binutils pkg-config libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev"
-test="$build g++ clang libclang-rt-14-dev libcmocka-dev coinor-cbc"
+test="$build g++ clang libclang-rt-14-dev libcmocka-dev coinor-cbc liblapacke-dev"
 case "${1:-build}" in build) want=$build ;; test) want=$test ;; *) echo "usage: $0 build|test" >&2; exit 2 ;; esac
 
 command -v dpkg-query >/dev/null 2>&1 || exit 0 # not a Debian: the compiler's own errors say what is missing

@@ -4,12 +4,14 @@
 TESTSRC := $(wildcard tests/unit/test_*.c tests/kernel/test_*.c tests/golden/test_*.c tests/crash/test_*.c tests/method/test_*.c)
 TESTBIN := $(foreach t,$(TESTSRC),$(BUILD)/tests/$(basename $(notdir $(t))))
 TESTLIBS = $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
+# What a single test needs besides: an oracle that the library itself must not touch.
+TESTLIBS_test_linalg = -llapacke -llapack -lblas
 
 define test_rule
 $(BUILD)/tests/$(basename $(notdir $(1))): $(1) $(BUILD)/libpare.a tests/fixture.h
 	@mkdir -p $$(@D)
 	@echo "  CC $(1)"
-	@$$(CC) $$(BASEFLAGS) $$(SAN) $$(CPPFLAGS_ALL) -Itests $$(CFLAGS) -o $$@ $(1) $(BUILD)/libpare.a $$(LDFLAGS) $$(LIBS) $$(TESTLIBS)
+	@$$(CC) $$(BASEFLAGS) $$(SAN) $$(CPPFLAGS_ALL) -Itests $$(CFLAGS) -o $$@ $(1) $(BUILD)/libpare.a $$(LDFLAGS) $$(LIBS) $$(TESTLIBS) $$(TESTLIBS_$(basename $(notdir $(1))))
 check-$(patsubst test_%,%,$(basename $(notdir $(1)))): $(BUILD)/tests/$(basename $(notdir $(1)))
 	$$<
 endef
