@@ -72,7 +72,7 @@ int pare_eigh(double *a, uint64_t n, uint64_t ld, double *w, struct pare_job *jo
  * pare_svd: a [m][n] = u diag(s) vt with k = min(m, n): u [m][k], s [k] descending, vt [k][n], all dense. Errors of s are small beside
  * s[0] (about 1e-13 of it); u and vt are orthonormal also where s is 0. a is only read. Signs: the component of largest magnitude of
  * each row of vt is positive. PARE_E_CORRUPT when a is not finite.
- * pare_svd_truncated: the first k of them by subspace iteration from a seeded random start, 2 passes more than one (Halko, Martinsson, Tropp,
+ * pare_svd_truncated: the first k of them by subspace iteration from a seeded random start, with four more passes (Halko, Martinsson, Tropp,
  * arXiv 0909.4061, algorithm 4.4); the plain one where that is no more work. u [m][k], s [k], vt [k][n].
  */
 int pare_svd(const double *a, uint64_t m, uint64_t n, uint64_t ld, double *u, double *s, double *vt, struct pare_job *job,

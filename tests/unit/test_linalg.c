@@ -61,11 +61,11 @@ static double *definite(uint64_t n, uint64_t ld, uint64_t seed)
 }
 
 /* Runs body with every number of threads and every tier there is. */
-#define EVERYWHERE(j, body)                                                                                            \
+#define EVERYWHERE(j, ...)                                                                                             \
     for (uint32_t threads_ = 1; threads_ <= 3; threads_++)                                                             \
         for (int tier_ = 0; tier_ <= pare_cpu_best_tier(); tier_++) {                                                  \
             struct pare_job *j = job_of(threads_, tier_);                                                              \
-            body pare_job_destroy(&j);                                                                                 \
+            __VA_ARGS__ pare_job_destroy(&j);                                                                         \
         }
 
 static const uint64_t sizes[] = { 1, 2, 7, 16, 17, 127, 128, 129, 200, 300 };
@@ -366,13 +366,274 @@ static void test_tri_inverse(void **state)
         }
 }
 
-/*MORE*/
+/* ---- orthogonal factors ---- */
+
+/* Largest difference of q^T q from the identity; q [m][n] by columns (rows: q q^T). */
+static double not_orthonormal(const double *q, uint64_t m, uint64_t n, bool rows)
+{
+    double worst = 0.0;
+
+    for (uint64_t i = 0; i < n; i++)
+        for (uint64_t j = 0; j <= i; j++) {
+            double s = i == j ? -1.0 : 0.0;
+            for (uint64_t k = 0; k < m; k++) s += rows ? q[i * m + k] * q[j * m + k] : q[k * n + i] * q[k * n + j];
+            worst = fmax(worst, fabs(s));
+        }
+    return worst;
+}
+
+/* Largest element of |a - b c|, [m][k] [k][n]; scale [k] between them or NULL. */
+static double product_error(const double *a, const double *b, const double *scale, const double *c, uint64_t m, uint64_t k, uint64_t n)
+{
+    double worst = 0.0;
+
+    for (uint64_t i = 0; i < m; i++)
+        for (uint64_t j = 0; j < n; j++) {
+            double s = a[i * n + j];
+            for (uint64_t p = 0; p < k; p++) s -= b[i * k + p] * (scale == NULL ? 1.0 : scale[p]) * c[p * n + j];
+            worst = fmax(worst, fabs(s));
+        }
+    return worst;
+}
+
+/* Kinds of matrices that break algorithms. */
+enum kind { DENSE, LOW_RANK, GRADED, ZERO, IDENTITY, EQUAL_ROWS, LARGE, TINY, KINDS };
+static double *awkward(enum kind kind, uint64_t m, uint64_t n, uint64_t seed)
+{
+    double *a = noise(m, n, seed);
+
+    for (uint64_t i = 0; i < m; i++)
+        for (uint64_t j = 0; j < n; j++) {
+            double *x = a + i * n + j;
+            if (kind == LOW_RANK) *x = a[i * n] * (double)(j % 3) + (j > 0 ? a[i * n + 1 % n] : 0.0) * (double)(j % 2);
+            if (kind == GRADED) *x *= ldexp(1.0, -(int)(j * 60 / n)) * ldexp(1.0, -(int)(i % 7));
+            if (kind == ZERO) *x = 0.0;
+            if (kind == IDENTITY) *x = i == j ? 1.0 : 0.0;
+            if (kind == EQUAL_ROWS) *x = (double)(j + 1);
+            if (kind == LARGE) *x *= 1e200;
+            if (kind == TINY) *x *= 1e-200;
+        }
+    return a;
+}
+
+static double largest(const double *a, uint64_t n)
+{
+    double x = 0.0;
+
+    for (uint64_t i = 0; i < n; i++) x = fmax(x, fabs(a[i]));
+    return x;
+}
+
+static void test_qr(void **state)
+{
+    static const uint64_t shape[][2] = { { 1, 1 }, { 5, 1 }, { 33, 33 }, { 90, 31 }, { 140, 70 } };
+
+    (void)state;
+    for (uint64_t q = 0; q < sizeof shape / sizeof *shape; q++)
+        for (int kind = 0; kind < KINDS; kind++) {
+            uint64_t m = shape[q][0], n = shape[q][1];
+            double  *a0 = awkward((enum kind)kind, m, n, 100 + q), *q0 = copy(a0, m * n), *r0 = matrix(n, n);
+
+            OK(pare_qr(q0, m, n, n, r0, n, NULL, NULL));
+            assert_true(not_orthonormal(q0, m, n, false) < 1e-13);
+            assert_true(product_error(a0, q0, NULL, r0, m, n, n) <= 1e-13 * largest(a0, m * n));
+            for (uint64_t i = 0; i < n; i++)
+                for (uint64_t j = 0; j < i; j++) assert_true(r0[i * n + j] == 0.0);
+            if (kind == DENSE) { /* R is unique but for signs */
+                double *lap = copy(a0, m * n), *tau = matrix(n, 1);
+                assert_int_equal(LAPACKE_dgeqrf(LAPACK_ROW_MAJOR, (int)m, (int)n, lap, (int)n, tau), 0);
+                for (uint64_t i = 0; i < n; i++)
+                    for (uint64_t j = i; j < n; j++) assert_true(fabs(fabs(lap[i * n + j]) - fabs(r0[i * n + j])) < 1e-11);
+                pare_free(lap); pare_free(tau);
+                EVERYWHERE(j, {
+                    double *x = copy(a0, m * n), *r = matrix(n, n);
+                    OK(pare_qr(x, m, n, n, r, n, j, NULL));
+                    assert_memory_equal(x, q0, m * n * sizeof *x);
+                    assert_memory_equal(r, r0, n * n * sizeof *r);
+                    pare_free(x); pare_free(r);
+                })
+            }
+            a0[m * n - 1] = kind & 1 ? NAN : -INFINITY;
+            assert_int_equal(pare_qr(a0, m, n, n, r0, n, NULL, NULL), PARE_E_CORRUPT);
+            pare_free(a0); pare_free(q0); pare_free(r0);
+        }
+}
+
+static void test_random_orthogonal(void **state)
+{
+    enum { N = 97 };
+    double *q = matrix(N, N), *p = matrix(N, N), mean = 0.0;
+
+    (void)state;
+    OK(pare_random_orthogonal(q, N, N, 5, NULL, NULL));
+    OK(pare_random_orthogonal(p, N, N, 6, NULL, NULL));
+    assert_true(not_orthonormal(q, N, N, false) < 1e-13);
+    assert_true(memcmp(p, q, N * N * sizeof *q) != 0);
+    /* Entries of a uniformly distributed one: mean 0, variance 1 / N; the sum of all has variance N. */
+    for (uint64_t i = 0; i < N * N; i++) mean += q[i];
+    assert_true(fabs(mean) < 5.0 * sqrt(N));
+    OK(pare_random_orthogonal(p, N, N, 5, NULL, NULL));
+    assert_memory_equal(p, q, N * N * sizeof *q);
+    pare_free(q); pare_free(p);
+}
+
+/* ---- eigenvalues ---- */
+
+static void test_eigh(void **state)
+{
+    static const uint64_t size[] = { 1, 2, 3, 32, 33, 34, 65, 140 };
+
+    (void)state;
+    for (uint64_t q = 0; q < sizeof size / sizeof *size; q++)
+        for (int kind = 0; kind < KINDS; kind++) {
+            uint64_t n = size[q], ld = n + 1;
+            double  *g = awkward((enum kind)kind, n, n, 200 + q), *a0 = matrix(n, ld), *full = matrix(n, n), *v = matrix(n, n), *vt = matrix(n, n);
+            double  *w = matrix(n, 1), *lw = matrix(n, 1), *lap, *a, top;
+
+            for (uint64_t i = 0; i < n; i++)
+                for (uint64_t j = 0; j <= i; j++) {
+                    full[i * n + j] = full[j * n + i] = a0[i * ld + j] = g[i * n + j];
+                    a0[j * ld + i] = i == j ? g[i * n + j] : 1e300; /* the upper triangle may not matter */
+                }
+            a = copy(a0, n * ld);
+            lap = copy(full, n * n);
+            OK(pare_eigh(a, n, ld, w, NULL, NULL));
+            assert_int_equal(LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'N', 'L', (int)n, lap, (int)n, lw), 0);
+            top = fmax(fabs(lw[0]), fabs(lw[n - 1]));
+            for (uint64_t i = 0; i < n; i++) assert_true(fabs(w[i] - lw[n - 1 - i]) <= 1e-13 * top * (double)(n < 10 ? 10 : n) / 10);
+            for (uint64_t i = 0; i < n; i++)
+                for (uint64_t j = 0; j < n; j++) vt[i * n + j] = v[j * n + i] = a[i * ld + j];
+            assert_true(not_orthonormal(vt, n, n, true) < 1e-13);
+            assert_true(product_error(full, v, w, vt, n, n, n) <= 1e-13 * fmax(top, largest(full, n * n)));
+            if (kind == DENSE || kind == LOW_RANK)
+                EVERYWHERE(j, {
+                    double *x = copy(a0, n * ld), *xw = matrix(n, 1);
+                    OK(pare_eigh(x, n, ld, xw, j, NULL));
+                    assert_memory_equal(x, a, n * ld * sizeof *x);
+                    assert_memory_equal(xw, w, n * sizeof *xw);
+                    pare_free(x); pare_free(xw);
+                })
+            a0[(n - 1) * ld] = kind & 1 ? NAN : INFINITY;
+            assert_int_equal(pare_eigh(a0, n, ld, w, NULL, NULL), PARE_E_CORRUPT);
+            pare_free(g); pare_free(a0); pare_free(full); pare_free(v); pare_free(vt); pare_free(w); pare_free(lw); pare_free(lap); pare_free(a);
+        }
+}
+
+/* ---- singular values ---- */
+
+static void test_svd(void **state)
+{
+    static const uint64_t shape[][2] = { { 1, 1 }, { 1, 9 }, { 9, 1 }, { 40, 40 }, { 130, 50 }, { 34, 90 } };
+
+    (void)state;
+    for (uint64_t q = 0; q < sizeof shape / sizeof *shape; q++)
+        for (int kind = 0; kind < KINDS; kind++) {
+            uint64_t m = shape[q][0], n = shape[q][1], k = m < n ? m : n;
+            double  *a = awkward((enum kind)kind, m, n, 300 + q), *u = matrix(m, k), *s = matrix(k, 1), *vt = matrix(k, n), *lap = copy(a, m * n);
+            double  *ls = matrix(k, 1);
+
+            OK(pare_svd(a, m, n, n, u, s, vt, NULL, NULL));
+            assert_int_equal(LAPACKE_dgesdd(LAPACK_ROW_MAJOR, 'N', (int)m, (int)n, lap, (int)n, ls, NULL, (int)m, NULL, (int)n), 0);
+            for (uint64_t i = 0; i < k; i++) {
+                assert_true(fabs(s[i] - ls[i]) <= 1e-12 * ls[0]);
+                assert_true(s[i] >= 0.0 && (i == 0 || s[i] <= s[i - 1]));
+            }
+            assert_true(not_orthonormal(u, m, k, false) < 1e-13);
+            assert_true(not_orthonormal(vt, n, k, true) < 1e-13);
+            assert_true(product_error(a, u, s, vt, m, k, n) <= 1e-12 * ls[0]);
+            if (kind == DENSE || kind == GRADED)
+                EVERYWHERE(j, {
+                    double *xu = matrix(m, k), *xs = matrix(k, 1), *xv = matrix(k, n);
+                    OK(pare_svd(a, m, n, n, xu, xs, xv, j, NULL));
+                    assert_memory_equal(xu, u, m * k * sizeof *u);
+                    assert_memory_equal(xs, s, k * sizeof *s);
+                    assert_memory_equal(xv, vt, k * n * sizeof *vt);
+                    pare_free(xu); pare_free(xs); pare_free(xv);
+                })
+            a[m * n / 2] = kind & 1 ? NAN : INFINITY;
+            assert_int_equal(pare_svd(a, m, n, n, u, s, vt, NULL, NULL), PARE_E_CORRUPT);
+            assert_int_equal(pare_svd_truncated(a, m, n, n, 1, 1, u, s, vt, NULL, NULL), PARE_E_CORRUPT);
+            pare_free(a); pare_free(u); pare_free(s); pare_free(vt); pare_free(lap); pare_free(ls);
+        }
+}
+
+/* A decaying spectrum, as weights have it; the random start must find what the whole decomposition finds. */
+static void test_svd_truncated(void **state)
+{
+    enum { M = 150, N = 120, K = 12 };
+    double *a = noise(M, N, 400), *q = matrix(M, M), *u = matrix(M, N), *s = matrix(N, 1), *vt = matrix(N, N);
+    double *u0 = matrix(M, K), *s0 = matrix(K, 1), *v0 = matrix(K, N), tail = 0.0, left = 0.0;
+
+    (void)state;
+    for (uint64_t i = 0; i < M; i++)
+        for (uint64_t j = 0; j < N; j++) a[i * N + j] *= pow(0.93, (double)j);
+    OK(pare_svd(a, M, N, N, u, s, vt, NULL, NULL));
+    OK(pare_svd_truncated(a, M, N, N, K, 7, u0, s0, v0, NULL, NULL));
+    for (uint64_t i = 0; i < K; i++) assert_true(fabs(s0[i] - s[i]) < 1e-6 * s[0]);
+    assert_true(not_orthonormal(u0, M, K, false) < 1e-13);
+    assert_true(not_orthonormal(v0, N, K, true) < 1e-13);
+    /* Eckart and Young: what is left is the tail of the spectrum, and no approximation leaves less. */
+    for (uint64_t i = K; i < N; i++) tail += s[i] * s[i];
+    for (uint64_t i = 0; i < M; i++)
+        for (uint64_t j = 0; j < N; j++) {
+            double d = a[i * N + j];
+            for (uint64_t p = 0; p < K; p++) d -= u0[i * K + p] * s0[p] * v0[p * N + j];
+            left += d * d;
+        }
+    assert_true(left >= tail * (1.0 - 1e-12) && left <= tail * 1.0001);
+    EVERYWHERE(j, {
+        double *x = matrix(M, K), *xs = matrix(K, 1), *xv = matrix(K, N);
+        OK(pare_svd_truncated(a, M, N, N, K, 7, x, xs, xv, j, NULL));
+        assert_memory_equal(x, u0, M * K * sizeof *x);
+        assert_memory_equal(xs, s0, K * sizeof *x);
+        assert_memory_equal(xv, v0, K * N * sizeof *x);
+        pare_free(x); pare_free(xs); pare_free(xv);
+    })
+    /* Nearly the whole rank: the plain way, cut. */
+    pare_free(u0); pare_free(v0); pare_free(s0);
+    u0 = matrix(M, N), s0 = matrix(N, 1), v0 = matrix(N, N);
+    OK(pare_svd_truncated(a, M, N, N, N, 7, u0, s0, v0, NULL, NULL));
+    assert_true(product_error(a, u0, s0, v0, M, N, N) <= 1e-12 * s[0]);
+    assert_int_equal(pare_svd_truncated(a, M, N, N, N + 1, 7, u0, s0, v0, NULL, NULL), PARE_E_USAGE);
+    pare_free(a); pare_free(q); pare_free(u); pare_free(s); pare_free(vt); pare_free(u0); pare_free(s0); pare_free(v0);
+}
+
+/* Every allocation may fail: an error, nothing kept. */
+static void test_memory(void **state)
+{
+    enum { N = 20 };
+    double *a0 = definite(N, N, 500), *s = matrix(N, 1), *u = matrix(N, N), *v = matrix(N, N);
+    uint64_t live = pare_mem_live();
+
+    (void)state;
+    for (int what = 0; what < 6; what++)
+        for (uint64_t nth = 1;; nth++) {
+            double *a = copy(a0, N * N);
+            int rc = 0;
+
+            pare_mem_fail_after(nth);
+            if (what == 0) rc = pare_chol(a, N, N, NULL, NULL, NULL);
+            if (what == 1) rc = pare_tri_inverse(a, N, N, PARE_LOWER, NULL, NULL);
+            if (what == 2) rc = pare_tri_solve(a0, N, N, PARE_UPPER, true, a, N, N, NULL, NULL);
+            if (what == 3) rc = pare_eigh(a, N, N, s, NULL, NULL);
+            if (what == 4) rc = pare_svd(a, N, N, N, u, s, v, NULL, NULL);
+            if (what == 5) rc = pare_svd_truncated(a, N, N, N, 2, 1, u, s, v, NULL, NULL);
+            pare_mem_fail_after(0);
+            pare_free(a);
+            assert_int_equal(pare_mem_live(), live);
+            if (rc == PARE_OK) break;
+            assert_int_equal(rc, PARE_E_NOMEM);
+        }
+    pare_free(a0); pare_free(s); pare_free(u); pare_free(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_loops), cmocka_unit_test(test_matmul), cmocka_unit_test(test_chol), cmocka_unit_test(test_chol_reversed),
         cmocka_unit_test(test_chol_refuses), cmocka_unit_test(test_tri_solve), cmocka_unit_test(test_tri_inverse),
-        /*ROWS*/
+        cmocka_unit_test(test_qr), cmocka_unit_test(test_random_orthogonal), cmocka_unit_test(test_eigh), cmocka_unit_test(test_svd),
+        cmocka_unit_test(test_svd_truncated), cmocka_unit_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
