@@ -55,11 +55,7 @@ int pare_cost_feedback(struct pare_targets *ts, uint32_t unit, struct pare_input
         for (uint32_t i = 0; i < ts->n && rc == PARE_OK; i++) {
             struct pare_target *t = &ts->t[i];
             if (t->unit != unit || !t->feedback || pare_inputs_of(in, t->slot) != &in->s[k]) continue;
-            if (fb.ut == NULL && in->s[k].xx != NULL) rc = pare_feedback_of(&fb, &in->s[k], pare_target_ridge(t), t->name, job, diag);
-            if (rc == PARE_OK && in != &ts->head) { /* one of the two stands at a time */
-                pare_aligned_free(in->s[k].xx);
-                in->s[k].xx = NULL;
-            }
+            if (fb.ut == NULL && in->s[k].xx != NULL) rc = pare_feedback_of(&fb, &in->s[k], pare_target_ridge(t), in == &ts->head, t->name, job, diag);
             if (rc == PARE_OK && fb.ut == NULL) t->feedback = false; /* singular moments: rounded without, and the report says so */
             if (rc == PARE_OK && fb.ut != NULL) rc = target_errors(t, &fb, job, diag);
         }

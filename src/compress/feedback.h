@@ -17,7 +17,6 @@ struct pare_feedback {
     float    *ut;         /* [n][n]: row k holds U_jk for j < k; the rest is not looked at */
     float    *importance; /* [n] D_k over its mean: what an error of column k costs once later columns have answered */
     uint32_t *order;      /* [n] or NULL: position k holds column order[k] */
-    float    *h;          /* [n][n] damped H over its mean diagonal, in positions; NULL unless asked for */
     double    damping;    /* what was added to the diagonal, as a part of its mean */
     double    scale;      /* mean of D over the mean diagonal: sum of scale * importance (w - q)^2 is the output error that is left */
 };
@@ -26,18 +25,18 @@ struct pare_feedback_settings {
     double damping;  /* part of the mean diagonal that is added to it; 0: 0.01 */
     double ridge;    /* errors count as such too, by this times the mean diagonal (a tied head is also a table) */
     bool   by_size;  /* columns of large E[x^2] first (act-order); scales are then found before any feedback */
-    bool   keep_h;
 };
 
-/* pare_feedback_create factors xx [n][n] (struct pare_second). Damping is raised tenfold up to three times where the factorization fails;
- * PARE_E_CORRUPT when it still fails or xx is not finite: the caller then rounds without feedback and says so. */
-int  pare_feedback_create(struct pare_feedback *f, const double *xx, uint64_t n, const struct pare_feedback_settings *s,
+/* pare_feedback_create factors xx [n][n] (of struct pare_second), which is spoilt. Damping is raised tenfold up to three times where the
+ * factorization fails; PARE_E_CORRUPT when it still fails or xx is not finite: the caller then rounds without feedback and says so. */
+int  pare_feedback_create(struct pare_feedback *f, double *xx, uint64_t n, const struct pare_feedback_settings *s,
                           struct pare_job *job, struct pare_diag *diag);
 void pare_feedback_free(struct pare_feedback *f);
 
-/* The factorization as fit uses it: columns by size. Where it fails f->ut stays NULL: round without. */
+/* The factorization as fit uses it: columns by size. s->xx is used up and freed, unless keep. Where it fails f->ut stays NULL: round
+ * without. */
 struct pare_second;
-int  pare_feedback_of(struct pare_feedback *f, const struct pare_second *s, double ridge, const char *name, struct pare_job *job,
+int  pare_feedback_of(struct pare_feedback *f, struct pare_second *s, double ridge, bool keep, const char *name, struct pare_job *job,
                       struct pare_diag *diag);
 
 /* Rounds rows [rows][n] into dst (type's row bytes apart). The scales come from type->encode. err, if not NULL, gets for each row the

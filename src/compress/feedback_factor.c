@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
  * src/compress/feedback_factor.c: the factorization that error feedback rounds by. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,12 +8,12 @@
 #include "compress/feedback.h"
 #include "compress/method.h"
 #include "compress/second.h"
+#include "kernel/linalg.h"
 
 
 void pare_feedback_free(struct pare_feedback *f)
 {
     pare_aligned_free(f->ut);
-    pare_aligned_free(f->h);
     pare_free(f->importance);
     pare_free(f->order);
     memset(f, 0, sizeof *f);
@@ -45,67 +44,123 @@ static int rank(struct pare_feedback *f, const double *xx, struct pare_diag *dia
     return PARE_OK;
 }
 
-static int chol(double *a, uint64_t n)
+/* a [n][n] symmetric: row and column k become row and column order[k]. Rows move along the cycles of the permutation. */
+static int permute(double *a, uint64_t n, const uint32_t *order, struct pare_diag *diag)
 {
-    for (uint64_t j = 0; j < n; j++) {
-        for (uint64_t i = j; i < n; i++) {
-            double s = a[i * n + j];
-            for (uint64_t k = 0; k < j; k++) s -= a[i * n + k] * a[j * n + k];
-            if (i == j) {
-                if (!(s > 0)) return -1;
-                a[j * n + j] = sqrt(s);
-            } else a[i * n + j] = s / a[j * n + j];
+    double  *line = pare_alloc_array(n, sizeof *line);
+    uint8_t *done = pare_zalloc(n, 1);
+    int      rc = line == NULL || done == NULL ? PARE_NOMEM(diag) : PARE_OK;
+
+    for (uint64_t start = 0; start < n && rc == PARE_OK; start++) {
+        uint64_t k = start;
+
+        if (done[start]) continue;
+        memcpy(line, a + start * n, n * sizeof *a);
+        for (; order[k] != start; k = order[k]) {
+            memcpy(a + k * n, a + order[k] * n, n * sizeof *a);
+            done[k] = 1;
         }
+        memcpy(a + k * n, line, n * sizeof *a);
+        done[k] = 1;
     }
-    return 0;
+    for (uint64_t r = 0; r < n && rc == PARE_OK; r++) {
+        memcpy(line, a + r * n, n * sizeof *a);
+        for (uint64_t k = 0; k < n; k++) a[r * n + k] = line[order[k]];
+    }
+    pare_free(line);
+    pare_free(done);
+    return rc;
 }
 
-int pare_feedback_create(struct pare_feedback *f, const double *xx, uint64_t n, const struct pare_feedback_settings *s,
-                         struct pare_job *job, struct pare_diag *diag)
+static double mean_of(const double *xx, uint64_t n)
 {
-    double damp = s->damping > 0 ? s->damping : 0.01, mean = 0, *a = NULL, sum = 0;
-    int    rc = PARE_OK, bad = -1;
+    double mean = 0;
 
-    (void)job;
+    for (uint64_t c = 0; c < n; c++) mean += xx[c * n + c] / (double)n;
+    return mean;
+}
+
+/* Factors a in its upper triangle with more and more damping; the lower triangle and diag hold what to begin anew from. */
+static int factor(struct pare_feedback *f, double *a, const double *diagonal, double damp, struct pare_job *job, struct pare_diag *diag)
+{
+    const uint64_t n = f->n;
+
+    for (int t = 0; t < 4; t++, damp *= 10) {
+        struct pare_diag why = { 0 };
+        int              rc;
+
+        for (uint64_t i = 0; i < n; i++) {
+            a[i * n + i] = diagonal[i] + damp;
+            for (uint64_t j = i + 1; t > 0 && j < n; j++) a[i * n + j] = a[j * n + i];
+        }
+        f->damping = damp;
+        rc = pare_chol_reversed(a, n, n, NULL, job, &why);
+        if (rc == PARE_OK) return PARE_OK;
+        if (rc != PARE_E_CORRUPT) PARE_FAIL(diag, rc, "%s", why.text);
+    }
+    PARE_FAIL(diag, PARE_E_CORRUPT, "the inputs' second moments are singular even with a damping of %g", f->damping);
+}
+
+#define BLOCK 32
+
+/* Rows of ut are columns of M. */
+static void take_factor(struct pare_feedback *f, const double *a)
+{
+    const uint64_t n = f->n;
+    double         sum = 0;
+
+    for (uint64_t k0 = 0; k0 < n; k0 += BLOCK)
+        for (uint64_t j0 = 0; j0 <= k0; j0 += BLOCK)
+            for (uint64_t j = j0; j < j0 + BLOCK && j < n; j++)
+                for (uint64_t k = k0; k < k0 + BLOCK && k < n; k++)
+                    if (j < k) f->ut[k * n + j] = (float)(a[j * n + k] / a[k * n + k]);
+    for (uint64_t k = 0; k < n; k++) sum += a[k * n + k] * a[k * n + k];
+    f->scale = sum / (double)n;
+    for (uint64_t k = 0; k < n; k++)
+        f->importance[f->order != NULL ? f->order[k] : k] = (float)(a[k * n + k] * a[k * n + k] / f->scale);
+}
+
+int pare_feedback_create(struct pare_feedback *f, double *xx, uint64_t n, const struct pare_feedback_settings *s, struct pare_job *job,
+                         struct pare_diag *diag)
+{
+    double  mean = mean_of(xx, n), *diagonal = NULL;
+    int     rc = PARE_OK;
+
     memset(f, 0, sizeof *f);
     f->n = n;
-    for (uint64_t c = 0; c < n; c++) mean += xx[c * n + c] / (double)n;
-    if (!(mean > 0) || mean - mean != 0) PARE_FAIL(diag, PARE_E_CORRUPT, "the inputs' second moments are zero or not finite");
+    PARE_FAIL_IF(diag, !(mean > 0) || mean - mean != 0, PARE_E_CORRUPT, "the inputs' second moments are zero or not finite");
     f->ut = pare_aligned(n * n * sizeof *f->ut);
     f->importance = pare_alloc_array(n, sizeof *f->importance);
-    a = pare_aligned(n * n * sizeof *a);
-    if (f->ut == NULL || f->importance == NULL || a == NULL) rc = PARE_NOMEM(diag);
+    diagonal = pare_alloc_array(n, sizeof *diagonal);
+    if (f->ut == NULL || f->importance == NULL || diagonal == NULL) rc = PARE_NOMEM(diag);
     if (rc == PARE_OK && s->by_size) rc = rank(f, xx, diag);
-    for (int t = 0; t < 4 && rc == PARE_OK && bad != 0; t++, damp *= 10) {
-        for (uint64_t i = 0; i < n; i++)
-            for (uint64_t j = 0; j < n; j++) {
-                uint64_t ci = f->order ? f->order[n - 1 - i] : n - 1 - i, cj = f->order ? f->order[n - 1 - j] : n - 1 - j;
-                a[i * n + j] = xx[ci * n + cj] / mean + (i == j ? damp + s->ridge : 0);
-            }
-        bad = chol(a, n);
-        f->damping = damp;
-    }
-    if (rc == PARE_OK && bad != 0) rc = PARE_ERR(diag, PARE_E_CORRUPT, "the inputs' second moments are singular");
-    for (uint64_t k = 0; k < n && rc == PARE_OK; k++) {
-        double d = a[(n - 1 - k) * n + (n - 1 - k)];
-        for (uint64_t j = 0; j < k; j++) f->ut[k * n + j] = (float)(a[(n - 1 - j) * n + (n - 1 - k)] / d);
-        f->importance[f->order ? f->order[k] : k] = (float)(d * d);
-        sum += d * d;
-    }
-    for (uint64_t k = 0; k < n && rc == PARE_OK; k++) f->importance[k] = (float)((double)f->importance[k] * (double)n / sum);
-    f->scale = sum / (double)n;
-    pare_aligned_free(a);
+    if (rc == PARE_OK && s->by_size) rc = permute(xx, n, f->order, diag);
+    for (uint64_t i = 0; i < n * n && rc == PARE_OK; i++) xx[i] /= mean;
+    for (uint64_t i = 0; i < n && rc == PARE_OK; i++) diagonal[i] = xx[i * n + i] + s->ridge;
+    if (rc == PARE_OK) rc = factor(f, xx, diagonal, s->damping > 0 ? s->damping : 0.01, job, diag);
+    if (rc == PARE_OK) take_factor(f, xx);
+    pare_free(diagonal);
     if (rc < 0) pare_feedback_free(f);
     return rc;
 }
 
-int pare_feedback_of(struct pare_feedback *f, const struct pare_second *s, double ridge, const char *name, struct pare_job *job,
+int pare_feedback_of(struct pare_feedback *f, struct pare_second *s, double ridge, bool keep, const char *name, struct pare_job *job,
                      struct pare_diag *diag)
 {
     struct pare_feedback_settings set = { .by_size = true, .ridge = ridge };
     struct pare_diag why = { 0 };
-    int rc = pare_feedback_create(f, s->xx, s->cols, &set, job, &why);
+    double          *xx = s->xx;
+    int              rc;
 
+    if (keep) {
+        xx = pare_aligned(s->cols * s->cols * sizeof *xx);
+        if (xx == NULL) return PARE_NOMEM(diag);
+        memcpy(xx, s->xx, s->cols * s->cols * sizeof *xx);
+    } else {
+        s->xx = NULL;
+    }
+    rc = pare_feedback_create(f, xx, s->cols, &set, job, &why);
+    pare_aligned_free(xx);
     if (rc == PARE_OK || rc == PARE_E_CORRUPT) return PARE_OK;
     pare_diag_where(diag, name);
     PARE_FAIL(diag, rc, "%s", why.text);

@@ -52,11 +52,7 @@ static int factor_of(struct pare_make *m, struct factors *f, struct pare_target 
     *out = NULL;
     if (s == NULL) return PARE_OK;
     fb = &f->fb[s - f->in.s];
-    if (fb->ut == NULL && s->xx != NULL) {
-        PARE_FORWARD(pare_feedback_of(fb, s, 0, t->name, m->w->job, diag));
-        pare_aligned_free(s->xx); /* one of the two stands at a time */
-        s->xx = NULL;
-    }
+    if (fb->ut == NULL && s->xx != NULL) PARE_FORWARD(pare_feedback_of(fb, s, 0, false, t->name, m->w->job, diag));
     if (fb->ut != NULL) *out = fb;
     return PARE_OK;
 }
@@ -125,7 +121,7 @@ static int tied_rows(struct pare_make *m, uint32_t i, struct pare_stand_in *s, s
     struct pare_feedback  fb = { 0 };
     int                   rc = PARE_OK;
 
-    if (pare_target_feeds(t, m->pick[i]) && in != NULL) rc = pare_feedback_of(&fb, in, pare_target_ridge(t), t->name, m->w->job, diag);
+    if (pare_target_feeds(t, m->pick[i]) && in != NULL) rc = pare_feedback_of(&fb, in, pare_target_ridge(t), true, t->name, m->w->job, diag);
     if (rc == PARE_OK) rc = pare_stand_in_rows(s, t, t->cand[m->pick[i]].type, fb.ut == NULL ? NULL : &fb, m->w->job, diag);
     pare_feedback_free(&fb);
     return rc;

@@ -237,6 +237,20 @@ static uint32_t last_fed(const struct pare_rewrite *r, const struct pare_writer 
     return last;
 }
 
+static int write_kept(const struct pare_rewrite *r, struct pare_writer *w, struct pare_job *job, struct pare_diag *diag)
+{
+    struct fed f = { r, w };
+
+    for (uint32_t i = 0; i < r->ts->n; i++) {
+        uint64_t row_bytes;
+        if (!pare_target_feeds(&r->ts->t[i], r->pick[i])) continue;
+        (void)pare_dtype_row_bytes(r->ts->t[i].cand[r->pick[i]].type, r->ts->t[i].cols, &row_bytes);
+        PARE_FORWARD(pare_job_check(job, diag));
+        PARE_FORWARD(write_fed(&f, i, r->kept->rows[i], row_bytes, diag));
+    }
+    return PARE_OK;
+}
+
 static int write_all_fed(const struct pare_rewrite *r, struct pare_writer *w, struct pare_job *job, struct pare_diag *diag)
 {
     struct fed       f = { r, w };
@@ -245,6 +259,7 @@ static int write_all_fed(const struct pare_rewrite *r, struct pare_writer *w, st
     int              rc;
 
     if (last == UINT32_MAX) return PARE_OK;
+    if (r->kept != NULL && pare_kept_fits(r->kept, r->pick)) return write_kept(r, w, job, diag);
     rc = pare_make_open(&m, r->ts, r->pick, r->walk, r->calib, diag);
     m.made = write_fed;
     m.user = &f;

@@ -6,6 +6,7 @@
 
 #include "compress/stream.h"
 #include "compress/target.h"
+#include "compress/trial.h"
 #include "format/writer.h"
 #include "token/tokenizer.h"
 
@@ -21,6 +22,7 @@ struct pare_rewrite {
     bool resume;
     struct pare_walk *walk;           /* for targets that are rounded with error feedback, with the text it is learnt on; */
     const struct pare_windows *calib; /* both NULL: none are */
+    const struct pare_kept *kept;     /* such targets as a trial has made them, or NULL: they are made again */
     const uint8_t *pack;              /* [ts->n] targets that are written as panels (pare_rewrite_choose_pack); NULL: none */
 };
 

@@ -9,6 +9,7 @@
 #include "compress/plan.h"
 #include "compress/rewrite.h"
 #include "compress/target.h"
+#include "compress/trial.h"
 #include "eval/opened.h"
 #include "nn/score.h"
 
@@ -42,6 +43,7 @@ struct pare_fit {
     uint64_t               predicted_bytes;  /* of the whole file */
     double                 decode_s, prefill_s; /* predicted seconds a token in the matrices */
     bool                   timed;
+    struct pare_kept       kept;       /* of the last trial; empty under --work-ram */
     struct pare_fit_point  point[PARE_FIT_POINTS];
     uint32_t               n_points;
     json_t                *plan;       /* document */

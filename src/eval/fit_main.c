@@ -67,7 +67,8 @@ static int begin(struct pare_fit *f, struct pare_diag *diag)
 static int rewrite(struct pare_fit *f, struct pare_diag *diag)
 {
     struct pare_rewrite r = { .out = f->s->out, .ckpt = f->o.ckpt, .model = f->o.model, .tok = f->o.tok, .ts = &f->ts, .pick = f->pick,
-                              .plan_text = f->plan_text, .resume = f->s->resume, .walk = &f->o.walk, .calib = &f->calib };
+                              .plan_text = f->plan_text, .resume = f->s->resume, .walk = &f->o.walk, .calib = &f->calib,
+                              .kept = &f->kept };
 
     r.job_hash = XXH3_64bits_withSeed(f->plan_text, strlen(f->plan_text), PARE_ABI_VERSION + 1);
     return pare_rewrite_run(&r, f->job, diag);
@@ -99,6 +100,7 @@ static void end(struct pare_fit *f)
     pare_free(f->calib.ids);
     pare_free(f->sense.ids);
     pare_free(f->tries.ids);
+    pare_kept_free(&f->kept);
     pare_targets_free(&f->ts);
     pare_opened_close(&f->o);
 }
@@ -116,6 +118,7 @@ int pare_fit(const char *path, const struct pare_fit_settings *s, char **json, c
     rc = begin(&f, diag);
     if (rc == PARE_OK) rc = s->plan != NULL ? pare_fit_replay(&f, diag) : pare_fit_search(&f, diag);
     if (rc == PARE_OK && !s->plan_only) rc = rewrite(&f, diag);
+    pare_kept_free(&f.kept);
     if (rc == PARE_OK && !s->plan_only && !s->no_proof) rc = pare_fit_prove(&f, diag);
     if (rc == PARE_OK) rc = report(&f, pare_now() - t0, json, text, diag);
     if (rc < 0) pare_diag_file(diag, path);

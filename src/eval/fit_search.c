@@ -161,7 +161,7 @@ static double picked_loss(const struct pare_fit *f)
 static int try_pick(struct pare_fit *f, double *kld, struct pare_diag *diag)
 {
     pare_job_progress(f->job, "trial", 0, NULL);
-    return pare_trial(&f->ts, f->pick, &f->o.walk, &f->calib, &f->tries, kld, diag);
+    return pare_trial(&f->ts, f->pick, &f->o.walk, &f->calib, &f->tries, kld, f->work_ram == 0 ? &f->kept : NULL, diag);
 }
 
 static void add_point(struct pare_fit *f, double predicted, double tried)
