@@ -5,6 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/status.h"
+#include "tensor/dtype.h"
+
 static const struct pare_method_option rtn_options[] = {
     { "type", "name", "every writable type", "chosen by the solver", "storage format of the tensor" },
 };
@@ -87,4 +90,17 @@ bool pare_method_allowed(const char *list, const char *id)
         p += len + (p[len] == ',');
     }
     return !others;
+}
+
+int pare_methods_check(const char *list, struct pare_diag *diag)
+{
+    for (const char *p = list == NULL ? "" : list; *p != '\0';) {
+        size_t len = strcspn(p, ",");
+        char   name[24] = { 0 };
+        if (len < sizeof name) memcpy(name, p, len);
+        PARE_FAIL_IF(diag, pare_dtype_by_name(name) == NULL && row_of(p, len) == NULL, PARE_E_USAGE,
+                     "\"%.*s\" is neither a method nor a type (see pare methods)", len > 40 ? 40 : (int)len, p);
+        p += len + (p[len] == ',');
+    }
+    return PARE_OK;
 }

@@ -33,6 +33,9 @@ const struct pare_method *const *pare_methods(size_t *n);
 /* Whether a comma-separated list of methods and types (NULL: everything) lets the method id be used: it names it, or names no method of
  * the same stage at all. */
 bool pare_method_allowed(const char *list, const char *id);
+/* PARE_E_USAGE for a name that is neither a method nor a type. */
+struct pare_diag;
+int pare_methods_check(const char *list, struct pare_diag *diag);
 
 /* Every row of method_list.h, wherever it stands. */
 #define METHOD(id) extern const struct pare_method pare_method_##id;

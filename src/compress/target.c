@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "compress/method.h"
 #include "kernel/enc_tiers.h"
 
 static struct pare_target *find(struct pare_targets *ts, const char *name)
@@ -117,6 +118,7 @@ static bool suits(const struct pare_dtype *d, const struct pare_target *t, bool 
 
 int pare_targets_candidates(struct pare_targets *ts, bool portable, const char *list, struct pare_diag *diag)
 {
+    PARE_FORWARD(pare_methods_check(list, diag));
     for (uint32_t i = 0; i < ts->n; i++) {
         struct pare_target *t = &ts->t[i];
         t->n_cand = 0;
