@@ -26,6 +26,7 @@ struct pare_fit_settings {
     bool        portable;    /* only types that other GGUF engines read */
     bool        resume;      /* continue a run that was interrupted */
     bool        no_proof;    /* rewrite only */
+    bool        explain;     /* the text tells the runner-up of every tensor (the JSON always does) */
     uint64_t    work_ram;    /* peak memory of fit itself, 0: half of what the machine has free */
     const char *report;      /* HTML file, NULL: none */
     const char *methods;     /* comma-separated methods or types allowed, NULL: all */

@@ -32,6 +32,30 @@ void pare_make_close(struct pare_make *m)
     m->x = NULL;
 }
 
+/* Siblings see the same rows: only the first of q, k, v and of gate, up has moments of its own. An unknown family counts each. */
+static bool has_own_input(const struct pare_target *t)
+{
+    const char *r = t->slot->role;
+
+    return strcmp(r, "attn_k") != 0 && strcmp(r, "attn_v") != 0 && strcmp(r, "ffn_up") != 0;
+}
+
+uint64_t pare_feedback_forecast(const struct pare_targets *ts, uint32_t unit)
+{
+    uint64_t sum = 0, factor = 0;
+
+    for (uint32_t i = 0; i < ts->n; i++) {
+        const struct pare_target *t = &ts->t[i];
+        uint64_t                  ut = t->cols * t->cols * sizeof(float);
+
+        if (t->unit != unit || !t->feedback) continue;
+        if (has_own_input(t)) sum += pare_second_bytes(t->cols, true);
+        if (t->table != NULL) ut += t->cols * t->cols * sizeof(double); /* moments of a tied head are kept beside the factor */
+        if (ut > factor) factor = ut;
+    }
+    return sum + factor;
+}
+
 static int run(struct pare_make *m, uint32_t unit, const struct pare_windows *win, float *y, struct pare_diag *diag)
 {
     if (m->x != NULL) PARE_FORWARD(pare_walk_unit(m->w, unit, m->calib, m->x, NULL, diag));

@@ -26,8 +26,8 @@ bool pare_make_needed(const struct pare_targets *ts, const uint32_t *pick);
 int  pare_make_open(struct pare_make *m, struct pare_targets *ts, const uint32_t *pick, struct pare_walk *w, const struct pare_windows *calib,
                     struct pare_diag *diag);
 void pare_make_close(struct pare_make *m);
-/* Bytes that a make holds at most beside the walk and the windows' rows. */
-uint64_t pare_make_bytes(const struct pare_targets *ts, struct pare_model *m, uint32_t n_threads);
+/* Bytes of the moments and factors that error feedback holds at once for a unit's targets. */
+uint64_t pare_feedback_forecast(const struct pare_targets *ts, uint32_t unit);
 
 /* Makes the unit: the embedding, a layer. The unit must have been entered. Rows y of other windows run through what was made too
  * (win NULL: none). Units are made in order, none left out. */

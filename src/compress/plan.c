@@ -21,6 +21,11 @@ static json_t *hex(uint64_t v)
     return json_string(b);
 }
 
+const char *pare_plan_method(const struct pare_target *t, uint32_t c)
+{
+    return pare_target_feeds(t, c) ? "gptq" : t->cand[c].type == t->slot->weight.type ? "keep" : "rtn";
+}
+
 json_t *pare_plan_make(const struct pare_targets *ts, const uint32_t *pick, const struct pare_plan_source *src, json_t *budgets)
 {
     json_t *doc = json_object(), *list = json_array(), *from = json_object();
@@ -37,7 +42,7 @@ json_t *pare_plan_make(const struct pare_targets *ts, const uint32_t *pick, cons
         const struct pare_candidate *c = &ts->t[i].cand[pick[i]];
         json_t *e = json_object();
         json_object_set_new(e, "tensor", json_string(ts->t[i].name));
-        json_object_set_new(e, "method", json_string(pare_target_feeds(&ts->t[i], pick[i]) ? "gptq" : c->type == ts->t[i].slot->weight.type ? "keep" : "rtn"));
+        json_object_set_new(e, "method", json_string(pare_plan_method(&ts->t[i], pick[i])));
         json_object_set_new(e, "type", json_string(c->type->name));
         json_object_set_new(e, "bytes", json_integer((json_int_t)c->bytes));
         json_object_set_new(e, "loss", json_real(c->loss));

@@ -15,6 +15,9 @@ struct pare_plan_source {
     uint64_t seed;
 };
 
+/* The method by which candidate c of a target is carried out. */
+const char *pare_plan_method(const struct pare_target *t, uint32_t c);
+
 /* The document of pick[] (candidate of each target). budgets may be NULL, else an object that is stored as it is. */
 json_t *pare_plan_make(const struct pare_targets *ts, const uint32_t *pick, const struct pare_plan_source *src, json_t *budgets);
 /* Reads a plan: fills pick. Every target must be named once, with a type that is among its candidates; foreign names are errors.

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <pare/fit.h>
 
+#include "base/mem.h"
 #include "compress/plan.h"
 #include "compress/rewrite.h"
 #include "compress/target.h"
@@ -75,10 +76,19 @@ uint64_t pare_fit_resident(const struct pare_fit *f);
 /* Peak resident bytes of `pare run --ctx ctx` when all matrices take `resident` bytes. */
 uint64_t pare_fit_run_bytes(const struct pare_fit *f, uint64_t resident, uint32_t ctx);
 
+/* What a byte is worth in loss at the budget that the plan was made for, nats a byte. */
+double pare_fit_price(const struct pare_fit *f);
+struct pare_fit_second { const char *type; uint64_t bytes; double loss, cost; /* cost: extra loss of the plan at the same size */ };
+/* The second best option of target i at that price; false when it has but one. */
+bool pare_fit_runner_up(const struct pare_fit *f, uint32_t i, double price, struct pare_fit_second *out);
+/* The table of --explain, from the document's plan. */
+struct pare_buf;
+void pare_fit_explain_text(struct pare_buf *b, const json_t *plan);
+
 /* {"plan","predicted","measured","original","curve","output","seconds","seed"} */
 json_t *pare_fit_document(const struct pare_fit *f, double seconds);
 /* The report for people, from the document; and as one HTML file without outside references. pare_free; NULL: out of memory. */
-char *pare_report_text(const json_t *doc);
+char *pare_report_text(const json_t *doc, bool explain);
 char *pare_report_html(const json_t *doc);
 
 #endif

@@ -14,8 +14,10 @@ static void set_real(json_t *o, const char *k, double v) { json_object_set_new(o
 static json_t *plan_list(const struct pare_fit *f)
 {
     json_t *list = json_array();
+    double  price = f->s->plan == NULL ? pare_fit_price(f) : 0;
 
     for (uint32_t i = 0; i < f->ts.n; i++) {
+        struct pare_fit_second       second;
         const struct pare_target    *t = &f->ts.t[i];
         const struct pare_candidate *c = &t->cand[f->pick[i]];
         json_t                      *e = json_object();
@@ -27,6 +29,10 @@ static json_t *plan_list(const struct pare_fit *f)
         set_int(e, "rows", t->rows);
         set_int(e, "cols", t->cols);
         set_int(e, "unit", t->unit);
+        json_object_set_new(e, "method", json_string(pare_plan_method(t, f->pick[i])));
+        if (f->s->plan == NULL && pare_fit_runner_up(f, i, price, &second))
+            json_object_set_new(e, "runner_up", json_pack("{s:s,s:I,s:f,s:f}", "type", second.type, "bytes", (json_int_t)second.bytes, "loss",
+                                                          second.loss, "cost", second.cost));
         json_array_append_new(list, e);
     }
     return list;
@@ -186,7 +192,7 @@ static void line(struct pare_buf *b, const char *name, const char *fmt, double b
     pare_buf_printf(b, "  %-28s %12s %12s%s%s\n", name, cell[0], cell[1], cell[2][0] ? " +- " : "", cell[2]);
 }
 
-char *pare_report_text(const json_t *doc)
+char *pare_report_text(const json_t *doc, bool explain)
 {
     struct pare_buf b = { .max = 1u << 20 };
     const json_t *o = json_object_get(doc, "original"), *m = json_object_get(doc, "measured");
@@ -195,6 +201,7 @@ char *pare_report_text(const json_t *doc)
     if (json_is_string(json_object_get(doc, "output")))
         pare_buf_printf(&b, "%s\n", json_string_value(json_object_get(doc, "output")));
     types(&b, json_object_get(doc, "plan"));
+    if (explain) pare_fit_explain_text(&b, json_object_get(doc, "plan"));
     pare_buf_printf(&b, "\n  %-28s %12s %12s\n", "", "original", "fitted");
     line(&b, "file, MB", "%.3f", num(o, "bytes"), m ? num(m, "bytes") : num(p, "bytes"), 1e6, -1);
     line(&b, "bits a weight", "%.3f", num(o, "bpw"), num(p, "bpw"), 1, -1);

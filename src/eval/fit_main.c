@@ -80,7 +80,7 @@ static int report(struct pare_fit *f, double seconds, char **json, char **text, 
     int     rc = doc == NULL ? PARE_NOMEM(diag) : PARE_OK;
 
     if (rc == PARE_OK && (*json = pare_json_text(doc)) == NULL) rc = PARE_NOMEM(diag);
-    if (rc == PARE_OK && text != NULL && (*text = pare_report_text(doc)) == NULL) rc = PARE_NOMEM(diag);
+    if (rc == PARE_OK && text != NULL && (*text = pare_report_text(doc, f->s->explain)) == NULL) rc = PARE_NOMEM(diag);
     if (rc == PARE_OK && f->s->report != NULL) {
         char *html = pare_report_html(doc);
         rc = html == NULL ? PARE_NOMEM(diag) : pare_write_file(f->s->report, html, strlen(html), diag);

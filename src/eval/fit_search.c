@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "compress/cost.h"
+#include "compress/make.h"
 #include "compress/observe.h"
 #include "compress/sense.h"
 #include "compress/solve.h"
@@ -46,7 +47,7 @@ static uint64_t variant_room(const struct pare_fit *f) { return f->work_ram == 0
 uint64_t pare_fit_forecast(const struct pare_fit *f)
 {
     const struct pare_model_info *info = pare_model_info_of(f->o.model);
-    uint64_t d = info->n_embd * 4ull, layer = 0, head = 0, coded = 0, packed = 0, targets = 0, peak;
+    uint64_t d = info->n_embd * 4ull, layer = 0, head = 0, coded = 0, packed = 0, targets = 0, fed = 0, head_fed, peak;
     uint64_t sense = (uint64_t)f->sense.n * f->sense.len * d, tries = (uint64_t)f->tries.n * f->tries.len * d;
     uint64_t calib = (uint64_t)f->calib.n * f->calib.len * d, logits = (2ull * PARE_LOGIT_ROWS + 1) * info->n_vocab * 4;
     uint64_t variants = 1, proof = 2 * most((uint64_t)(f->work_ram == 0 ? 4096 : f->work_ram / 16 / (d + 1)) * d, 512 * d);
@@ -60,6 +61,7 @@ uint64_t pare_fit_forecast(const struct pare_fit *f)
             n++;
         }
         layer = most(layer, sum + pare_unit_bytes(f->o.model, u));
+        fed = most(fed, pare_feedback_forecast(&f->ts, u));
         variants = most(variants, n);
     }
     for (uint32_t i = 0; i < f->ts.n; i++) {
@@ -75,9 +77,11 @@ uint64_t pare_fit_forecast(const struct pare_fit *f)
             packed = most(packed, t->cand[c].resident);
         }
     }
+    head_fed = pare_feedback_forecast(&f->ts, info->n_units - 1);
     if (variants * sense > variant_room(f)) variants = most(1, variant_room(f) / (sense + 1));
-    peak = most(calib + most(layer, head), sense * (2 + variants) + most(layer + layer / 4, head + coded / 2 + logits));
-    peak = most(peak, 2 * tries + most(most(2 * layer, coded), head + packed + logits));
+    peak = most(calib + most(layer + fed, head + head_fed), sense * (2 + variants) + most(layer + layer / 4, head + coded / 2 + logits));
+    if (fed + head_fed > 0) tries += calib / 2; /* calibration text runs through what is made as well */
+    peak = most(peak, 2 * tries + most(most(2 * layer + fed, coded + head_fed), head + packed + logits + head_fed));
     peak = most(peak, proof + most(2 * layer, head + packed + logits));
     return f->base_rss + targets + peak + 2 * pare_walk_bytes(f->o.model, f->o.walk.len, PARE_F32, pare_job_threads(f->job)) +
            (4u << 20) + /* stacks, heap between the blocks */

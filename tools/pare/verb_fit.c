@@ -55,6 +55,7 @@ static void fill(const struct pare_cli *c, struct pare_fit_settings *s)
     s->portable = PARE_FLAG(c, portable);
     s->resume = PARE_FLAG(c, resume);
     s->no_proof = PARE_FLAG(c, no_proof);
+    s->explain = PARE_FLAG(c, explain);
 }
 
 int pare_verb_fit(const struct pare_cli *c)
