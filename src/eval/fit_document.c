@@ -30,6 +30,7 @@ static json_t *plan_list(const struct pare_fit *f)
         set_int(e, "cols", t->cols);
         set_int(e, "unit", t->unit);
         json_object_set_new(e, "method", json_string(pare_plan_method(t, f->pick[i])));
+        if (pare_target_ridge(t) > 0) set_real(e, "lookup", t->lookup);
         if (f->s->plan == NULL && pare_fit_runner_up(f, i, price, &second))
             json_object_set_new(e, "runner_up", json_pack("{s:s,s:I,s:f,s:f}", "type", second.type, "bytes", (json_int_t)second.bytes, "loss",
                                                           second.loss, "cost", second.cost));
