@@ -26,6 +26,7 @@ struct pare_fit_settings {
     bool        portable;    /* only types that other GGUF engines read */
     bool        resume;      /* continue a run that was interrupted */
     bool        no_proof;    /* rewrite only */
+    uint32_t    effort;      /* 1 (fast) .. 5 (thorough), 0: PARE_FIT_EFFORT */
     bool        explain;     /* the text tells the runner-up of every tensor (the JSON always does) */
     uint64_t    work_ram;    /* peak memory of fit itself, 0: half of what the machine has free */
     const char *report;      /* HTML file, NULL: none */
@@ -34,6 +35,7 @@ struct pare_fit_settings {
     const char *self;        /* path of the pare command, for measuring a real run in a process of its own; NULL: not measured */
     uint8_t     reserved[64];
 };
+#define PARE_FIT_EFFORT 3
 /* pare_fit_settings_default fills *s. Never fails. Since 0.1. */
 PARE_API void pare_fit_settings_default(struct pare_fit_settings *s);
 

@@ -33,6 +33,7 @@ struct pare_fit {
     uint64_t               work_ram;   /* what this process may use, 0: no limit asked for */
     uint64_t               base_rss;   /* resident after opening, before any window */
     uint32_t               ctx;        /* window of calibration and proof */
+    uint32_t               effort;     /* 1..5: what time is spent on (docs of --effort) */
     uint32_t               run_ctx;    /* context of the ram budget */
     struct pare_windows    calib, sense, tries;
     struct pare_plan_source source;
@@ -64,6 +65,8 @@ int pare_fit_texts(struct pare_fit *f, struct pare_diag *diag);
 int pare_fit_leave_out(struct pare_fit *f, struct pare_windows *win, struct pare_diag *diag);
 /* Peak memory of fit itself, bytes; kept, or refused before anything is read, when --work-ram is given. */
 uint64_t pare_fit_forecast(const struct pare_fit *f);
+/* Seconds that the whole fit will take, roughly: measures for some milliseconds. */
+double pare_fit_seconds(const struct pare_fit *f);
 /* PARE_E_BUDGET when a budget is below what any plan reaches, or the work memory below what fit needs. */
 int pare_fit_possible(const struct pare_fit *f, struct pare_diag *diag);
 /* Fills pick, predicted values and the curve. */

@@ -18,6 +18,7 @@ static int check(const struct pare_fit_settings *s, struct pare_diag *diag)
 {
     bool budget = s->size != 0 || s->bpw != 0 || s->ram != 0 || s->loss != 0 || s->decode_tps != 0 || s->prefill_tps != 0;
 
+    PARE_FAIL_IF(diag, s->effort > 5, PARE_E_USAGE, "--effort goes from 1 to 5");
     PARE_FAIL_IF(diag, s->out == NULL && !s->plan_only, PARE_E_USAGE, "no output: give -o OUT.gguf");
     PARE_FAIL_IF(diag, !budget && s->plan == NULL, PARE_E_USAGE,
                  "no budget: give one of --size, --bpw, --ram, --loss, --decode, --prefill, or --plan");
@@ -45,7 +46,7 @@ static int begin(struct pare_fit *f, struct pare_diag *diag)
     }
     PARE_FORWARD(pare_targets_create(&f->ts, f->o.model, diag));
     PARE_FORWARD(pare_targets_candidates(&f->ts, f->s->portable, types, diag));
-    for (uint32_t i = 0; i < f->ts.n; i++) f->ts.t[i].feedback = pare_method_allowed(types, "gptq") && f->ts.t[i].multiplied;
+    for (uint32_t i = 0; i < f->ts.n; i++) f->ts.t[i].feedback = f->effort > 2 && pare_method_allowed(types, "gptq") && f->ts.t[i].multiplied;
     f->pick = pare_zalloc(f->ts.n + 1u, sizeof *f->pick);
     if (f->pick == NULL) return PARE_NOMEM(diag);
     f->rest_bytes = pare_plan_bytes(&f->ts, f->pick);
@@ -58,7 +59,7 @@ static int begin(struct pare_fit *f, struct pare_diag *diag)
     PARE_FORWARD(pare_fit_possible(f, diag));
     {
         char note[80];
-        snprintf(note, sizeof note, "peak memory forecast %.1f MB", (double)pare_fit_forecast(f) / 1e6);
+        snprintf(note, sizeof note, "peak memory forecast %.1f MB, about %.0f s", (double)pare_fit_forecast(f) / 1e6, pare_fit_seconds(f));
         pare_job_progress(f->job, "begin", 0, note);
     }
     return PARE_OK;
@@ -108,7 +109,7 @@ static void end(struct pare_fit *f)
 int pare_fit(const char *path, const struct pare_fit_settings *s, char **json, char **text, struct pare_job *job,
              struct pare_diag *diag)
 {
-    struct pare_fit f = { .s = s, .path = path, .job = job, .ratio = 1 };
+    struct pare_fit f = { .s = s, .path = path, .job = job, .ratio = 1, .effort = s->effort != 0 ? s->effort : PARE_FIT_EFFORT };
     double          t0 = pare_now();
     int             rc;
 

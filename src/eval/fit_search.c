@@ -273,7 +273,7 @@ static int refine(struct pare_fit *f, uint64_t data_limit, struct table *t, doub
 
     if (best == NULL) return PARE_NOMEM(diag);
     memcpy(best, f->pick, f->ts.n * sizeof *best);
-    for (int k = 0; k < 4 && rc == PARE_OK && *kld > CURVED; k++) {
+    for (int k = 0; k < 4 && rc == PARE_OK && (*kld > CURVED || f->effort > 3) && f->effort > 1; k++) {
         double d = 0;
         if (k < 3) {
             f->flat = flats[k];
@@ -476,7 +476,7 @@ int pare_fit_replay(struct pare_fit *f, struct pare_diag *diag)
     if (src.fingerprint != 0 && src.fingerprint != f->source.fingerprint)
         PARE_FAIL(diag, PARE_E_USAGE, "the plan was made for another original; give --bpw or --size to search anew");
     if (src.text_hash != 0 && src.text_hash != f->source.text_hash)
-        PARE_FAIL(diag, PARE_E_USAGE, "the plan was made with other calibration text or --work-ram; give the same to get the same bytes");
+        PARE_FAIL(diag, PARE_E_USAGE, "the plan was made with other calibration text, --effort or --work-ram; give the same to get the same bytes");
     if (src.seed != 0) f->source.seed = src.seed; /* stored in the file: replaying gives the bytes of the first run */
     PARE_FORWARD(pare_observe_model(&f->ts, &f->o.walk, &f->calib, false, diag));
     return finish(f, diag);

@@ -251,7 +251,9 @@ static void split(struct pare_windows *pieces, struct pare_windows *tried)
 
 int pare_fit_texts(struct pare_fit *f, struct pare_diag *diag)
 {
-    uint32_t            tokens = least_of(tokens_for(f, 1.3e12, 4096, 16384), rows_within(f, 0.25));
+    static const double much[] = { 0.25, 1, 1, 2, 4 }; /* calibration text by effort */
+    const double        share = much[f->effort - 1];
+    uint32_t            tokens = least_of(tokens_for(f, 1.3e12 * share, (uint64_t)(4096 * share), (uint64_t)(16384 * share)), rows_within(f, 0.25));
     struct pare_windows pieces = { 0 }, tried = { 0 };
     int                 rc;
 

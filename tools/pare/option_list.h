@@ -59,6 +59,7 @@ OPT(report, "report", 0, V(fit), TEXT, "FILE", 0, 0, NULL, NULL, "write a report
 OPT(fit_methods, "methods", 0, V(fit), TEXT, "LIST", 0, 0, "all", NULL, "methods or types allowed, with commas between them")
 OPT(fit_seed, "seed", 0, V(fit), INT, "N", 0, 9.2e18, "0", NULL, "the same seed and model give the same bytes")
 OPT(no_proof, "no-proof", 0, V(fit), FLAG, NULL, 0, 0, NULL, NULL, "rewrite only, do not measure the result")
+OPT(effort, "effort", 0, V(fit), INT, "1..5", 1, 5, "3", NULL, "1: little text, one plan; 2: plain rounding; 3: error feedback; 4, 5: more text, more plans tried")
 OPT(explain, "explain", 0, V(fit), FLAG, NULL, 0, 0, NULL, NULL, "tell for every tensor what came second and what it would have cost")
 
 /* Eval, bench, inspect, convert. */

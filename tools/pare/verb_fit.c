@@ -51,6 +51,7 @@ static void fill(const struct pare_cli *c, struct pare_fit_settings *s)
     if (PARE_HAS(c, report)) s->report = PARE_TEXT(c, report);
     if (PARE_HAS(c, fit_methods)) s->methods = PARE_TEXT(c, fit_methods);
     if (PARE_HAS(c, fit_seed)) s->seed = (uint64_t)c->v[PARE_OPT_fit_seed].integer;
+    if (PARE_HAS(c, effort)) s->effort = (uint32_t)c->v[PARE_OPT_effort].integer;
     s->plan_only = PARE_FLAG(c, plan_only);
     s->portable = PARE_FLAG(c, portable);
     s->resume = PARE_FLAG(c, resume);
