@@ -83,6 +83,12 @@ void pare_cli_progress(void *user, const struct pare_progress *p)
     int                    tenth = p->fraction < 0 ? 0 : (int)(p->fraction * 10 + 1e-9);
 
     if (PARE_FLAG(c, quiet)) return;
+    if (strcmp(p->phase, "begin") == 0 && p->note != NULL) { /* what long work will take is said once, before it starts */
+        char clean[512];
+        pare_cli_progress_clear();
+        fprintf(stderr, "pare: %s\n", pare_cli_clean(p->note, 0, clean, sizeof clean));
+        return;
+    }
     if (state.phase == NULL || strcmp(state.phase, p->phase) != 0) {
         state.phase = p->phase;
         state.begun = t;
