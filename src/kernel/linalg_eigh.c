@@ -11,7 +11,7 @@
 #include "kernel/linalg_reflect.h"
 
 #define B PARE_REFLECT
-#define ROWS_A_CHUNK 32
+#define CHUNK (1u << 16) /* numbers of the matrix in a piece of a product with a vector: some ten microseconds */
 
 struct tri {
     const struct pare_linalg *ops;
@@ -19,7 +19,7 @@ struct tri {
     double  *a, *d, *e;
     double  *vwv;              /* [3 B][n]: vectors v of a block, w, and v again: both factors of V W^T + W V^T are slices of it */
     uint64_t n, ld;
-    uint64_t r0;               /* first row of the product in work */
+    uint64_t r0, step;         /* first row of the product in work; rows of a piece */
     const double *v;
     double  *out;
 };
@@ -27,7 +27,7 @@ struct tri {
 static void multiply_chunk(void *ctx, uint32_t chunk, uint32_t worker)
 {
     const struct tri *t = ctx;
-    uint64_t i0 = t->r0 + (uint64_t)chunk * ROWS_A_CHUNK, i1 = pare_min_u64(t->n, i0 + ROWS_A_CHUNK);
+    uint64_t i0 = t->r0 + chunk * t->step, i1 = pare_min_u64(t->n, i0 + t->step);
 
     (void)worker;
     for (uint64_t i = i0; i < i1; i++) t->out[i] = t->ops->dot(t->a + i * t->ld + t->r0, t->v + t->r0, t->n - t->r0);
@@ -39,9 +39,10 @@ static void multiply(struct tri *t, uint64_t j, uint64_t c, double *v, double *o
     uint64_t len = t->n - j;
 
     t->r0 = j;
+    t->step = CHUNK / len + 1;
     t->v = v;
     t->out = out;
-    pare_team_run(pare_linalg_team(job), (uint32_t)((len + ROWS_A_CHUNK - 1) / ROWS_A_CHUNK), multiply_chunk, t);
+    pare_team_run(pare_linalg_team(job), (uint32_t)((len + t->step - 1) / t->step), multiply_chunk, t);
     for (uint64_t p = 0; p < c; p++) {
         const double *pv = t->vwv + p * t->n + j, *pw = t->vwv + (B + p) * t->n + j;
         double a = t->ops->dot(pw, v + j, len), b = t->ops->dot(pv, v + j, len);

@@ -12,6 +12,7 @@
 #define KC 256         /* a strip of b of this depth is 32 KB: it stays in the first cache */
 #define BLOCK_ROWS 64  /* of c in a piece of work, 128 KB of a */
 #define BLOCK_COLS 256
+#define SMALL (1u << 18) /* terms that are not worth waking a thread */
 
 const struct pare_linalg *pare_linalg_for(const struct pare_job *job)
 {
@@ -117,7 +118,7 @@ void pare_matmul_in(const struct pare_mul_space *s, double *c, uint64_t ldc, uin
 {
     struct product p = { pare_linalg_for(job), c, s->a, s->b, ldc, m, n, 0, 0, a, b, how == PARE_MUL_SUB ? 1.0 : -1.0,
                          part == PARE_PART_LOWER, up(m, PARE_MROWS), up(n, BLOCK_COLS) };
-    struct pare_team *team = pare_linalg_team(job);
+    struct pare_team *team = m * n < SMALL / KC || m * n * pare_min_u64(k, KC) < SMALL ? NULL : pare_linalg_team(job);
 
     if (m == 0 || n == 0) return;
     if (how == PARE_MUL_SET)
