@@ -33,7 +33,7 @@ static void one_error(void *ctx, uint32_t chunk, uint32_t worker)
     float                   *back = e->back + worker * cols;
 
     if (type->encode == NULL || !(type->caps & PARE_DT_QUANT)) return; /* the source as it is: no error */
-    if (type == e->t->slot->weight.type || e->t->cand[chunk / e->n].fed) return;
+    if ((type == e->t->slot->weight.type && e->t->slot->fold == NULL) || e->t->cand[chunk / e->n].fed) return;
     pare_enc_use(e->wide);
     type->encode(code, e->rows + r * cols, cols, e->t->importance);
     type->decode(back, code, cols);

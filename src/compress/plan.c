@@ -23,7 +23,7 @@ static json_t *hex(uint64_t v)
 
 const char *pare_plan_method(const struct pare_target *t, uint32_t c)
 {
-    return pare_target_feeds(t, c) ? "gptq" : t->cand[c].type == t->slot->weight.type ? "keep" : "rtn";
+    return pare_target_feeds(t, c) ? "gptq" : t->cand[c].type == t->slot->weight.type && t->slot->fold == NULL ? "keep" : "rtn";
 }
 
 json_t *pare_plan_make(const struct pare_targets *ts, const uint32_t *pick, const struct pare_plan_source *src, json_t *budgets)

@@ -19,6 +19,7 @@ struct swap {
     uint64_t            row_bytes;
     struct pare_linear  saved, fake;
     struct pare_weight  saved_weight;
+    const struct pare_fold *saved_fold;
     double              err;      /* relative weighted error of what was injected */
 };
 
@@ -71,6 +72,8 @@ static int swap_in(struct swap *s, const struct pare_dtype *type, bool linear, b
     if (table) {
         struct pare_weight *wt = &s->t->table->weight;
         s->saved_weight = *wt;
+        s->saved_fold = s->t->table->fold;
+        s->t->table->fold = NULL; /* the encoded rows have it in them */
         wt->type = type;
         wt->data = s->rows;
         wt->row_bytes = s->row_bytes;
@@ -89,7 +92,9 @@ static void swap_out(struct swap *s, bool linear, bool table)
         pare_linear_free(&now);
         memset(&s->fake, 0, sizeof s->fake);
     }
-    if (table) s->t->table->weight = s->saved_weight;
+    if (!table) return;
+    s->t->table->weight = s->saved_weight;
+    s->t->table->fold = s->saved_fold;
 }
 
 static void free_swap(struct swap *s)

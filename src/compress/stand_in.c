@@ -117,6 +117,8 @@ void pare_stand_in_put_table(struct pare_stand_in *s, const struct pare_dtype *t
     struct pare_weight *wt = &s->t->table->weight;
 
     s->saved_weight = *wt;
+    s->saved_fold = s->t->table->fold;
+    s->t->table->fold = NULL; /* the encoded rows have it in them */
     wt->type = type;
     wt->data = s->rows;
     wt->row_bytes = s->row_bytes;
@@ -124,4 +126,8 @@ void pare_stand_in_put_table(struct pare_stand_in *s, const struct pare_dtype *t
     wt->panels.data = NULL;
 }
 
-void pare_stand_in_take_table(struct pare_stand_in *s) { s->t->table->weight = s->saved_weight; }
+void pare_stand_in_take_table(struct pare_stand_in *s)
+{
+    s->t->table->weight = s->saved_weight;
+    s->t->table->fold = s->saved_fold;
+}

@@ -12,6 +12,7 @@ struct pare_stand_in {
     uint64_t            row_bytes;
     struct pare_linear  lin, saved;
     struct pare_weight  saved_weight;
+    const struct pare_fold *saved_fold;
 };
 
 /* Encodes the whole target into owned rows, with error feedback unless fb is NULL. err and norm, if not NULL, get what feedback leaves:

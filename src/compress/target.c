@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "compress/method.h"
 #include "kernel/enc_tiers.h"
+#include "model/fold.h"
 
 static struct pare_target *find(struct pare_targets *ts, const char *name)
 {
@@ -101,7 +102,7 @@ bool pare_target_is_source(const struct pare_target *t, const struct pare_dtype 
 {
     const struct pare_slot *s = t->slot;
 
-    return s->weight.type == type && s->weight.foreign == NULL && s->order == PARE_ROWS_PLAIN &&
+    return s->fold == NULL && s->weight.type == type && s->weight.foreign == NULL && s->order == PARE_ROWS_PLAIN &&
            (s->weight.data != NULL || s->weight.panels.data != NULL);
 }
 
@@ -216,11 +217,17 @@ static int why_failed(const struct encode_job *e, struct pare_diag *diag)
               (unsigned long long)(at % e->t->cols), (unsigned long long)(e->row0 + at / e->t->cols));
 }
 
+/* Each row lies by itself: threads may read rows side by side. */
+static bool rows_apart(const struct pare_slot *s)
+{
+    return s->vec == NULL && s->order != PARE_ROWS_TRANSPOSED && (s->fold == NULL || !s->fold->mixes);
+}
+
 int pare_target_encode(const struct pare_target *t, const struct pare_dtype *type, uint64_t row0, uint64_t n, bool out,
                        uint8_t *dst, float *tmp, struct pare_job *job, struct pare_diag *diag)
 {
     struct encode_job e = { .t = t, .type = type, .wide = pare_enc_wide_for(job->tier), .rows = tmp, .dst = dst, .row0 = row0, .n = n,
-                            .out = out, .decode = t->slot->vec == NULL && t->slot->order != PARE_ROWS_TRANSPOSED };
+                            .out = out, .decode = rows_apart(t->slot) };
 
     (void)pare_dtype_row_bytes(type, t->cols, &e.row_bytes);
     if (pare_target_is_source(t, type) && !(out && t->slot->permute_out)) return pare_weight_bytes(&t->slot->weight, row0, n, dst, diag);
@@ -244,7 +251,7 @@ static void read_chunk(void *ctx, uint32_t chunk, uint32_t worker)
 
 int pare_target_floats(const struct pare_target *t, uint64_t row0, uint64_t n, float *dst, struct pare_job *job, struct pare_diag *diag)
 {
-    struct encode_job e = { .t = t, .rows = dst, .row0 = row0, .n = n, .decode = t->slot->vec == NULL && t->slot->order != PARE_ROWS_TRANSPOSED };
+    struct encode_job e = { .t = t, .rows = dst, .row0 = row0, .n = n, .decode = rows_apart(t->slot) };
 
     if (!e.decode) PARE_FORWARD(read_rows(&e, 0, n, diag));
     pare_team_run(job->team, (uint32_t)((n + ENCODE_ROWS - 1) / ENCODE_ROWS), read_chunk, &e);

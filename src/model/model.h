@@ -11,6 +11,7 @@
 #include "store/kv.h"
 
 struct pare_model;
+struct pare_fold;
 
 /* How the rows of a bound weight come out of the file's rows. Applied when the weight is loaded. */
 enum pare_row_order {
@@ -31,6 +32,7 @@ struct pare_slot {
     char               name[96];  /* name in files that we write: "blk.0.attn_q.weight" */
     char               source[160]; /* name in the checkpoint it comes from; "" for values that come from the config (given) */
     struct pare_weight weight;
+    const struct pare_fold *fold;  /* exact operations on the rows as they are read (model/fold.h), or NULL */
     const float       *given;      /* [cols] values computed from the config (rotary factors), else NULL; the model owns them */
     enum pare_row_order order;
     struct pare_row_seg seg[PARE_MAX_SEGS]; /* SLICE */

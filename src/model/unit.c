@@ -8,6 +8,7 @@
 #include "base/job.h"
 #include "base/status.h"
 #include "model/arch.h"
+#include "model/fold.h"
 
 /* Row of the file behind bound row r. */
 static uint64_t file_row(const struct pare_slot *s, uint64_t r)
@@ -86,6 +87,11 @@ static int transposed_rows(const struct pare_slot *s, uint64_t row0, uint64_t n,
 int pare_slot_rows(const struct pare_slot *s, uint64_t row0, uint64_t n, float *dst, struct pare_diag *diag)
 {
     PARE_USAGE_CHECK(diag, row0 <= s->rows && n <= s->rows - row0);
+    return s->fold != NULL ? pare_fold_rows(s, row0, n, dst, diag) : pare_slot_plain_rows(s, row0, n, dst, diag);
+}
+
+int pare_slot_plain_rows(const struct pare_slot *s, uint64_t row0, uint64_t n, float *dst, struct pare_diag *diag)
+{
     if (s->given != NULL) {
         memcpy(dst, s->given + row0 * s->cols, n * s->cols * sizeof *dst);
         return PARE_OK;
@@ -144,12 +150,12 @@ int pare_slot_out_rows(const struct pare_slot *s, uint64_t row0, uint64_t n, flo
 }
 
 /* Whether bind can use the file's bytes as they lie. */
-static bool in_place(const struct pare_slot *s) { return s->order == PARE_ROWS_PLAIN && s->weight.data != NULL; }
+static bool in_place(const struct pare_slot *s) { return s->fold == NULL && s->order == PARE_ROWS_PLAIN && s->weight.data != NULL; }
 
 /* Panels that bind can use, in this mode. On the reference path they are rows again. */
 static bool has_panels(const struct pare_model *m, const struct pare_slot *s)
 {
-    return s->order == PARE_ROWS_PLAIN && s->weight.panels.data != NULL && m->options.act_mode == PARE_ACT_INT8;
+    return s->fold == NULL && s->order == PARE_ROWS_PLAIN && s->weight.panels.data != NULL && m->options.act_mode == PARE_ACT_INT8;
 }
 
 static bool aligned(const void *p) { return (uintptr_t)p % PARE_ALIGN == 0; }
@@ -175,8 +181,8 @@ static int copy_rows(const struct pare_slot *s, uint8_t **out, const struct pare
                      struct pare_diag *diag)
 {
     const struct pare_weight *w = &s->weight;
-    bool                      turn = w->panels.data != NULL && s->order != PARE_ROWS_TRANSPOSED;
-    bool                      raw = turn || (w->data != NULL && (s->order == PARE_ROWS_SLICE || is_half_or_single(w->type)));
+    bool                      turn = s->fold == NULL && w->panels.data != NULL && s->order != PARE_ROWS_TRANSPOSED;
+    bool                      raw = turn || (s->fold == NULL && w->data != NULL && (s->order == PARE_ROWS_SLICE || is_half_or_single(w->type)));
     uint64_t                  bytes, e;
     uint8_t                  *p;
     int                       rc = PARE_OK;
@@ -320,7 +326,7 @@ uint64_t pare_unit_bytes(const struct pare_model *m, uint32_t u)
             if (!aligned(s->weight.panels.data)) sum += pare_linear_bytes(t, s->rows, s->cols, PARE_ACT_INT8);
             continue;
         }
-        if ((s->weight.data == NULL && s->weight.panels.data == NULL) ||
+        if (s->fold != NULL || (s->weight.data == NULL && s->weight.panels.data == NULL) ||
             (s->order == PARE_ROWS_TRANSPOSED && !is_half_or_single(t)))
             t = pare_dtype_of(PARE_F32);
         sum += pare_linear_bytes(t, s->rows, s->cols, m->options.act_mode);
