@@ -262,7 +262,7 @@ static struct pare_slot *behind_attention(const struct pare_fold_layer *l, const
 static int open_module(struct search *q, struct pare_diag *diag)
 {
     uint64_t d = pare_model_info_of(q->l->w->m)->n_embd, rows;
-    uint32_t n = (PARE_FOLD_TOKENS + q->l->win->len - 1) / q->l->win->len;
+    uint32_t most = q->set->tokens == 0 ? PARE_FOLD_TOKENS : q->set->tokens, n = (most + q->l->win->len - 1) / q->l->win->len;
 
     q->win = *q->l->win;
     if (n < q->win.n) q->win.n = n;

@@ -13,6 +13,7 @@ struct pare_awq_settings {
     pare_round_fn round;
     const void   *ctx;
     uint32_t      grid;     /* exponents i / grid, i < grid; 0: 20. Exponent 0 (no scaling) is always among them */
+    uint32_t      tokens;   /* rows of the sample that a module's loss runs on; 0: 512 */
     uint32_t      max_rows; /* output rows that the loss looks at, evenly chosen; 0: all */
     bool          module;   /* the loss is that of the whole attention or MLP, all its inputs' readers rounded at once (as published; one
                                forward pass of the layer an exponent); else of the readers' own outputs */
