@@ -16,7 +16,8 @@ const struct pare_method pare_method_fireq = {
     .tested = "tests/method/test_folds_static.c",
     .acceptance = "Scales by pairs alone change no logit by more than 1e-5 of the largest; squared errors of scores and of attention outputs with "
                   "4-bit keys are below those of plain 4-bit keys by token; no FP8 group scale becomes zero.",
-    .measured = "-", PARE_OPTIONS(fireq_options),
+    .measured = "demo-llama, 4-bit keys: squared error of scores 0.0196 instead of 0.0269, of outputs 0.0105 instead of 0.0127; 0 zero scales "
+                "(36808 groups of the weights divided by 64 without the factor); logits change by 4e-7", PARE_OPTIONS(fireq_options),
 };
 
 static double reach_of(const float *k, uint64_t ld, uint32_t n, uint64_t c)

@@ -17,7 +17,8 @@ const struct pare_method pare_method_mergequant = {
     .neutral = "no site: bit for bit", .tested = "tests/method/test_folds_static.c",
     .acceptance = "8-bit and 4-bit weights and activations with no pass for a row's largest value: the integer product equals the product of "
                   "rounded floats exactly, and perplexity is at most 5 % above that of scales by token.",
-    .measured = "-", PARE_OPTIONS(merge_options),
+    .measured = "demo-llama: perplexity with 8 bits 226.9 (by token 226.0), with 4 bits 276.3 (264.1), divergence 0.0044 (0.0008) and 0.250 (0.204); "
+                "0 passes instead of 43008", PARE_OPTIONS(merge_options),
 };
 
 void pare_merge_round(float *x, uint64_t n, uint32_t bits)
@@ -39,7 +40,7 @@ struct trial {
     float    *wq, *xq, *yq;
     uint64_t  rows;
     uint32_t  n;
-    double   *reach, *s, *wide;
+    double   *reach, *seen, *s, *wide; /* largest |x|: of all calibration, of the sample's even rows */
 };
 
 static int trial_rows(struct trial *t, struct pare_diag *diag)
@@ -56,9 +57,10 @@ static int trial_rows(struct trial *t, struct pare_diag *diag)
     t->yq = pare_aligned(t->rows * t->n * sizeof *t->yq);
     t->xq = pare_aligned(t->n * width * sizeof *t->xq);
     t->reach = pare_zalloc(t->x->own, sizeof *t->reach);
+    t->seen = pare_zalloc(t->x->own, sizeof *t->seen);
     t->s = pare_zalloc(t->x->own, sizeof *t->s);
     t->wide = pare_zalloc(width, sizeof *t->wide);
-    if (t->w == NULL || t->wq == NULL || t->y == NULL || t->yq == NULL || t->xq == NULL || t->reach == NULL || t->s == NULL || t->wide == NULL)
+    if (t->w == NULL || t->wq == NULL || t->y == NULL || t->yq == NULL || t->xq == NULL || t->reach == NULL || t->seen == NULL || t->s == NULL || t->wide == NULL)
         return PARE_NOMEM(diag);
     for (uint32_t i = 0; i < t->x->n_to; i++)
         for (uint64_t r = 0; r < t->x->to[i]->rows; r += step, at++) PARE_FORWARD(pare_slot_rows(t->x->to[i], r, 1, t->w + at * width, diag));
@@ -74,6 +76,7 @@ static void trial_free(struct trial *t)
     pare_aligned_free(t->yq);
     pare_aligned_free(t->xq);
     pare_free(t->reach);
+    pare_free(t->seen);
     pare_free(t->s);
     pare_free(t->wide);
 }
@@ -84,13 +87,13 @@ static uint64_t own_of(const struct pare_site *x, uint64_t c)
 }
 
 /* s = clip * reach^follow * most^(1 - follow) / q; a dead channel follows the largest. */
-static void make(struct trial *t, double clip, double follow)
+static void make(struct trial *t, const double *reach, double clip, double follow)
 {
     double most = 0, q = (double)((1u << (t->set->bits - 1)) - 1);
 
-    for (uint64_t i = 0; i < t->x->own; i++) most = t->reach[i] > most ? t->reach[i] : most;
+    for (uint64_t i = 0; i < t->x->own; i++) most = reach[i] > most ? reach[i] : most;
     for (uint64_t i = 0; i < t->x->own; i++) {
-        double a = t->reach[i] > most * 1e-4 ? t->reach[i] : most;
+        double a = reach[i] > most * 1e-4 ? reach[i] : most;
 
         t->s[i] = most > 0 ? clip * pare_pow(a, follow) * pare_pow(most, 1 - follow) / q : 1;
     }
@@ -109,9 +112,13 @@ static double loss(struct trial *t)
     for (uint64_t i = 0; i < t->n * width; i++) t->xq[i] = (float)((double)t->sample->x[i] / t->wide[i % width]);
     pare_merge_round(t->xq, t->n * width, t->set->bits);
     pare_vec_for(t->l->w->job->tier)->gemm_f32(t->yq, t->rows, t->wq, width * sizeof *t->wq, t->xq, width, width, 0, t->rows, t->n);
-    for (uint64_t i = 0; i < t->rows * t->n; i++) sum += ((double)t->yq[i] - (double)t->y[i]) * ((double)t->yq[i] - (double)t->y[i]);
+    /* Odd rows only: how far unseen rows go beyond the range is part of the choice. */
+    for (uint64_t i = 0; i < t->rows * t->n; i++)
+        if (i / t->rows % 2 == 1) sum += ((double)t->yq[i] - (double)t->y[i]) * ((double)t->yq[i] - (double)t->y[i]);
     return sum;
 }
+
+#define KEEP(k) (1.75 - 0.2 * (k)) /* 1.75 .. 0.35 */
 
 static int merge_site(const struct pare_fold_layer *l, const struct pare_merge_settings *set, const struct pare_site *x, struct pare_diag *diag)
 {
@@ -124,18 +131,24 @@ static int merge_site(const struct pare_fold_layer *l, const struct pare_merge_s
         double a = -(double)m->min[c] > (double)m->max[c] ? -(double)m->min[c] : (double)m->max[c];
         if (a > t.reach[own_of(x, c)]) t.reach[own_of(x, c)] = a;
     }
-    for (int k = 0; rc == PARE_OK && k < 6; k++)
+    for (uint32_t i = 0; rc == PARE_OK && i < t.n; i += 2)
+        for (uint64_t c = 0; c < x->width; c++) {
+            double a = (double)t.sample->x[i * x->width + c];
+            a = a < 0 ? -a : a;
+            if (a > t.seen[own_of(x, c)]) t.seen[own_of(x, c)] = a;
+        }
+    for (int k = 0; rc == PARE_OK && k < 8; k++)
         for (int j = 0; j < 4; j++) {
             double e;
 
-            make(&t, 1 - 0.125 * k, j / 3.0);
+            make(&t, t.seen, KEEP(k), j / 3.0);
             e = loss(&t);
             if ((k != 0 || j != 0) && !(e < least)) continue;
             least = e;
-            clip = 1 - 0.125 * k;
+            clip = KEEP(k);
             follow = j / 3.0;
         }
-    if (rc == PARE_OK) make(&t, clip, follow);
+    if (rc == PARE_OK) make(&t, t.reach, clip, follow);
     if (rc == PARE_OK) rc = pare_site_scale(l->f, x, t.s, diag);
     trial_free(&t);
     return rc;

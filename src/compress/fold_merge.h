@@ -13,8 +13,9 @@ struct pare_merge_settings {
     const void   *ctx;
 };
 
-/* Installs the scales on every site where they are exact. For each site the part of the range that is kept (1 .. 0.375) and how far scales
- * follow the channels (0: one for all, 1: each its own) are chosen by the squared error of the rounded readers' outputs on a sample.
+/* Installs the scales on every site where they are exact. For each site the part of the range that is kept (1.75 .. 0.35 of what was seen) and how far scales
+ * follow the channels (0: one for all, 1: each its own) are chosen by the squared error of the rounded readers' outputs on rows that
+ * the ranges were not taken from.
  * *sites gets the number of sites with static scales. */
 int  pare_fold_merge(struct pare_folds *f, struct pare_walk *w, const struct pare_windows *calib, const struct pare_merge_settings *s,
                      uint32_t *sites, struct pare_diag *diag);

@@ -14,8 +14,9 @@ const struct pare_method pare_method_rotation = {
     .source = "QuaRot, arXiv 2404.00456; SpinQuant, arXiv 2405.16406", .stage = PARE_STAGE_ROUND, .guarantee = "bounded",
     .neutral = "neither residual nor values: bit for bit", .tested = "tests/method/test_folds.c, tests/unit/test_fold.c",
     .acceptance = "Rotation alone changes no logit by more than 1e-4 of the largest; with 4-bit weights by row and activations by token, "
-                  "divergence and perplexity are below those without it.",
-    .measured = "-", PARE_OPTIONS(rotate_options),
+                  "and inputs of down projections turned at run time, divergence and perplexity are below those without it.",
+    .measured = "demo-llama, W4A4: divergence 0.098 instead of 0.183, perplexity 244 instead of 264 (original 226), without turning down's input "
+                "0.164; with eight channels of each norm 30 times larger 0.129 instead of 6.67; logits change by 5e-7", PARE_OPTIONS(rotate_options),
 };
 
 static int rotate_values(struct pare_folds *f, const struct pare_sites *all, uint64_t seed, struct pare_diag *diag)

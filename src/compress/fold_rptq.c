@@ -17,7 +17,8 @@ const struct pare_method pare_method_rptq = {
     .tested = "tests/method/test_folds_static.c",
     .acceptance = "The order alone changes no logit by more than 3e-6 of the largest and leaves no operator; with 4-bit activations divergence "
                   "with static ranges by cluster is below half of that by tensor, and falls on the way to ranges by channel.",
-    .measured = "-", PARE_OPTIONS(rptq_options),
+    .measured = "demo-llama, 4-bit activations: divergence 0.585 by tensor, 0.202 with 8 clusters, 0.158 with 32, 0.135 by channel; perplexity 386, "
+                "263, 251, 244 (original 226); logits change by 6e-7", PARE_OPTIONS(rptq_options),
 };
 
 /* --- clusters ------------------------------------------------------------------------------------------------------------------- */

@@ -12,9 +12,10 @@ const struct pare_method pare_method_smoothquant = {
     .id = "smoothquant", .module = "compress/fold_smooth", .title = "The spread of a norm's channels shared between activations and weights.",
     .source = "SmoothQuant, arXiv 2211.10438", .stage = PARE_STAGE_ROUND, .guarantee = "bounded", .neutral = "alpha below 0: no scale",
     .tested = "tests/method/test_folds.c",
-    .acceptance = "8-bit weights by row and activations by token: perplexity within 2 % of the original and divergence below that without it, "
-                  "on the model as it is and on the same function with eight channels made 30 times larger.",
-    .measured = "-", PARE_OPTIONS(smooth_options),
+    .acceptance = "8-bit weights by row and activations by token: perplexity within 2 % of the original on the model as it is and on the same "
+                  "function with eight channels of each norm 30 times larger; there divergence is below a tenth of that without it.",
+    .measured = "demo-llama, 8 bits: divergence 0.00074 instead of 0.00078; with large channels 0.00072 instead of 0.0495, perplexity 226.1 instead "
+                "of 233.5 (original 226.0)", PARE_OPTIONS(smooth_options),
 };
 
 int pare_site_reach(const struct pare_site *x, double *most, struct pare_diag *diag)
