@@ -19,3 +19,13 @@ $(foreach t,$(TESTSRC),$(eval $(call test_rule,$(t))))
 
 .PHONY: testbins
 testbins: $(TESTBIN)
+
+# Programs that time or print figures: tests/*/bench_NAME.c. Never part of the tests; `make bench-NAME` builds and runs one.
+define bench_rule
+$(BUILD)/tests/$(basename $(notdir $(1))): $(1) $(BUILD)/libpare.a
+	@mkdir -p $$(@D)
+	@$$(CC) $$(BASEFLAGS) $$(SAN) $$(CPPFLAGS_ALL) -Itests $$(CFLAGS) -o $$@ $(1) $(BUILD)/libpare.a $$(LDFLAGS) $$(LIBS)
+bench-$(patsubst bench_%,%,$(basename $(notdir $(1)))): $(BUILD)/tests/$(basename $(notdir $(1)))
+	$$<
+endef
+$(foreach t,$(wildcard tests/*/bench_*.c),$(eval $(call bench_rule,$(t))))

@@ -17,7 +17,8 @@ struct pare_bench_settings {
     uint32_t    repeat;     /* 0: 3 */
     bool        kernels;    /* single kernels instead of a model */
     bool        f32_activations;
-    uint8_t     reserved[64];
+    bool        roofline;   /* count operations and bytes, predict each test from measured peaks, and add "roofline" to the document */
+    uint8_t     reserved[63];
 };
 PARE_API void pare_bench_settings_default(struct pare_bench_settings *s);
 

@@ -14,6 +14,7 @@
 #include "eval/bench_encode.h"
 #include "eval/bench_kernels.h"
 #include "eval/opened.h"
+#include "eval/roofline_probe.h"
 #include "eval/synthetic.h"
 
 void pare_bench_settings_default(struct pare_bench_settings *s) { memset(s, 0, sizeof *s); }
@@ -33,6 +34,8 @@ struct bench {
     bool                    is_float;
     const struct pare_dtype *type;         /* that weights are quantized to in the test "quantize" */
     struct pare_model_options options;
+    struct pare_roof_shape   *shape;       /* with --roofline */
+    struct pare_roof_machine  roof;
     json_t                 *tests;
 };
 
@@ -70,13 +73,13 @@ static int feed(struct bench *b, struct pare_session *s, uint32_t k, uint32_t n,
     return PARE_OK;
 }
 
-struct speed { double mean, sd; }; /* tokens a second over all repeats */
+struct speed { double mean, sd, best; }; /* tokens a second over all repeats */
 
 static struct speed speed_of(double sum, double sum2, uint32_t n)
 {
     double mean = sum / n;
 
-    return (struct speed){ mean, n > 1 ? sqrt(fmax(0, (sum2 / n - mean * mean) * n / (n - 1))) : 0 };
+    return (struct speed){ mean, n > 1 ? sqrt(fmax(0, (sum2 / n - mean * mean) * n / (n - 1))) : 0, mean };
 }
 
 static int open_sessions(struct bench *b, struct pare_session *s, uint32_t k, uint32_t len, uint32_t *made, struct pare_diag *diag)
@@ -102,7 +105,7 @@ static int time_test(struct bench *b, struct speed *out, uint32_t depth, uint32_
 {
     uint32_t            repeat = b->s->repeat != 0 ? b->s->repeat : 3, made = 0;
     struct pare_session s[MAX_SESSIONS];
-    double              sum = 0, sum2 = 0;
+    double              sum = 0, sum2 = 0, best = 0;
     int                 rc = open_sessions(b, s, k, depth + n, &made, diag);
 
     if (rc < 0 && made < k) made++; /* one that was created but not reserved; freeing a cleared one does nothing */
@@ -115,12 +118,14 @@ static int time_test(struct bench *b, struct speed *out, uint32_t depth, uint32_
         if (r > 0) {
             sum += t;
             sum2 += t * t;
+            best = fmax(best, t);
         }
         roll_back(s, k, depth);
     }
     for (uint32_t j = 0; j < made; j++) pare_session_free(&s[j]);
     if (rc < 0) return rc;
     *out = speed_of(sum, sum2, repeat);
+    out->best = best;
     return PARE_OK;
 }
 
@@ -170,12 +175,49 @@ static void add_test(struct bench *b, const char *name, const struct speed *s, d
     json_object_set_new(o, "name", json_string(name));
     json_object_set_new(o, "tps", json_real(s->mean));
     json_object_set_new(o, "sd", json_real(s->sd));
+    json_object_set_new(o, "best_tps", json_real(s->best));
     json_object_set_new(o, "limit_tps", json_real(limit));
     json_object_set_new(o, "fraction", json_real(s->mean / limit));
     json_object_set_new(o, "read_gbs", json_real(m->read_bytes / 1e9));
     json_object_set_new(o, "int8_gops", json_real(m->int8_ops / 1e9));
     json_object_set_new(o, "f32_gflops", json_real(m->f32_flops / 1e9));
     json_array_append_new(b->tests, o);
+}
+
+/* What a pass asks for; the cache's bytes an element are those of its type. */
+static struct pare_roof_work roof_work(const struct bench *b, uint32_t batch, uint32_t tokens, uint64_t past)
+{
+    const struct pare_dtype     *kv = pare_dtype_of(b->kv);
+    const struct pare_roof_attn *a = &b->shape->attn[0];
+    uint32_t group = b->shape->n_attn > 0 && a->heads_kv > 0 ? a->heads / a->heads_kv : 1; /* as nn's attention cuts its rows into jobs */
+
+    return (struct pare_roof_work){ .batch = batch, .tokens = tokens, .past = past, .act_bytes = 4, .kv_bytes = (double)kv->block_bytes / kv->block,
+                                    .kv_keep = 1, .logits = 1, .fused = true, .tile_rows = group < PARE_ATTN_ROWS ? PARE_ATTN_ROWS / group : 1, .piece = MAX_BATCH };
+}
+
+/* The prediction stands beside what was measured: the best repeat, because the peaks too are the best that was seen. */
+static void add_prediction(struct bench *b, uint32_t batch, uint32_t tokens, uint64_t past)
+{
+    struct pare_roof_op   op[PARE_ROOF_OPS];
+    struct pare_roof_work w;
+    struct pare_roof_time t;
+    json_t               *o = json_array_get(b->tests, json_array_size(b->tests) - 1);
+
+    if (b->shape == NULL) return;
+    w = roof_work(b, batch, tokens, past);
+    t = pare_roof_predict(&b->roof, op, pare_roof_count(b->shape, &w, op));
+    json_object_set_new(o, "predicted_tps", json_real((double)batch * tokens / t.seconds));
+    json_object_set_new(o, "predicted_ratio", json_real((double)batch * tokens / t.seconds / json_real_value(json_object_get(o, "best_tps"))));
+    json_object_set_new(o, "bound", json_string(t.memory_bound ? "memory" : "compute"));
+}
+
+static int open_roofline(struct bench *b, struct pare_diag *diag)
+{
+    if (!b->s->roofline) return PARE_OK;
+    b->shape = pare_zalloc(1, sizeof *b->shape);
+    if (b->shape == NULL) return PARE_NOMEM(diag);
+    PARE_FORWARD(pare_roof_shape_of(b->shape, b->model, diag));
+    return pare_roof_probe(&b->roof, b->shape, &b->limits, b->kv, b->job, diag);
 }
 
 static void add_seconds(struct bench *b, double seconds)
@@ -247,14 +289,17 @@ static int run_test(struct bench *b, const char *name, struct pare_diag *diag)
         PARE_FORWARD(time_test(b, &s, depth, n, 1, MAX_BATCH, diag));
         m = limits_of_test(b);
         add_test(b, name, &s, limit_prefill(b, &m, n), &m);
+        add_prediction(b, 1, n, depth);
     } else if (sscanf(name, "tg%u@%u", &n, &depth) >= 1 && n > 0 && n + depth <= max) {
         PARE_FORWARD(time_test(b, &s, depth, n, 1, 1, diag));
         m = limits_of_test(b);
         add_test(b, name, &s, limit_decode(b, &m, 1, depth), &m);
+        add_prediction(b, 1, 1, depth + n / 2);
     } else if (sscanf(name, "b%u", &n) == 1 && n > 0 && n <= MAX_SESSIONS) {
         PARE_FORWARD(time_test(b, &s, 0, 32, n, 1, diag));
         m = limits_of_test(b);
         add_test(b, name, &s, limit_decode(b, &m, n, 0), &m);
+        add_prediction(b, n, 1, 16);
     } else {
         PARE_FAIL(diag, PARE_E_USAGE, "unknown test \"%.40s\" (or beyond the context of %u): pp512, pp512@4096, tg128, tg128@4096, b4, b8, load, quantize", name, max);
     }
@@ -341,10 +386,17 @@ static int bench_model(const char *path, struct bench *b, json_t *doc, struct pa
     }
     if (rc == PARE_OK) {
         count(b);
-        rc = run_all(b, tests, diag);
+        rc = open_roofline(b, diag);
+        if (rc == PARE_OK) rc = run_all(b, tests, diag);
+        if (rc == PARE_OK && b->shape != NULL) {
+            struct pare_roof_work decode = roof_work(b, 1, 1, 128), prefill = roof_work(b, 1, 512, 0);
+
+            json_object_set_new(doc, "roofline", pare_roof_json(&b->roof, b->shape, &decode, &prefill));
+        }
         json_object_set_new(doc, "arch", json_string(pare_model_info_of(b->model)->arch));
         json_object_set_new(doc, "bytes_per_token", json_integer((json_int_t)b->bytes));
     }
+    pare_free(b->shape);
     pare_aligned_free(b->logits);
     pare_work_destroy(&b->work);
     pare_model_destroy(&b->model);

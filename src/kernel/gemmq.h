@@ -87,5 +87,8 @@ const struct pare_gemmq *pare_gemmq_for(int tier);
 struct pare_team;
 struct pare_limits { double int8_ops, f32_flops, read_bytes; };
 void pare_measure_limits(struct pare_limits *out, struct pare_team *team, int tier, double seconds);
+/* Bytes a second when `bytes` are read again and again: what a model of that size gets from the cache level that holds it (4 MB at
+ * least, what memory allows at most). 0: no memory to measure with. */
+double pare_measure_read(struct pare_team *team, int tier, uint64_t bytes, double seconds);
 
 #endif

@@ -164,3 +164,25 @@ void pare_measure_limits(struct pare_limits *out, struct pare_team *team, int ti
     out->read_bytes = rate(&r, team, seconds / 3) * (double)CHUNK;
     pare_aligned_free(data);
 }
+
+double pare_measure_read(struct pare_team *team, int tier, uint64_t bytes, double seconds)
+{
+    struct run r = { .p = probes_for(tier), .what = READ };
+    uint64_t most;
+    uint8_t *data;
+    double   best;
+
+    if (bytes < 4 * CHUNK) bytes = 4 * CHUNK;
+    data = read_buffer(&most);
+    pare_aligned_free(data);
+    if (data == NULL) return 0;
+    if (bytes > most) bytes = most;
+    data = pare_aligned(bytes);
+    if (data == NULL) return 0;
+    r.data = data;
+    r.data_chunks = bytes / CHUNK;
+    pare_team_run(team, (uint32_t)r.data_chunks, touch, data);
+    best = rate(&r, team, seconds) * (double)CHUNK;
+    pare_aligned_free(data);
+    return best;
+}

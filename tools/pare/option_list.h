@@ -74,6 +74,7 @@ OPT(tests, "tests", 0, V(bench), TEXT, "LIST", 0, 0, "pp512,tg128", NULL, "the t
 OPT(repeat, "repeat", 'r', V(bench), INT, "N", 1, 1000, "3", NULL, "times each test is run")
 OPT(synthetic, "synthetic", 0, V(bench), TEXT, "SHAPE", 0, 0, NULL, NULL, "random weights in memory instead of a model: llama-1.1b, llama-3.2-1b, llama-3.1-8b, qwen3-0.6b, llama-135m, demo")
 OPT(bench_type, "type", 0, V(bench), TEXT, "T", 0, 0, "q8_0", NULL, "type of the random weights, and of the test quantize")
+OPT(roofline, "roofline", 0, V(bench), FLAG, NULL, 0, 0, NULL, NULL, "count operations and bytes of each operator and predict the tests from this machine's measured peaks")
 OPT(kernels, "kernels", 0, V(bench), FLAG, NULL, 0, 0, NULL, NULL, "measure single kernels")
 OPT(check, "check", 0, V(inspect), FLAG, NULL, 0, 0, NULL, NULL, "read all weights, count what is no number")
 OPT(pack, "pack", 0, V(convert), FLAG, NULL, 0, 0, NULL, NULL, "store matrices as the kernels read them: loading copies nothing, and several processes share them; --type is keep unless given")
