@@ -19,7 +19,16 @@ struct pare_eval_settings {
     bool     score_half;   /* score only the second half of each window */
     bool     f32_activations; /* reference path for quantized weights */
     const char *kv;        /* "auto", "f32", "f16", "q8_0", "q5_0", "q4_0"; NULL: "auto" */
-    uint8_t  reserved[64]; /* zero */
+    bool     noise_floor;  /* also the base against itself: other threads, cache in f16, int8 activations */
+    const char *seen;      /* a calibration text: "overlap" says how much of the scored text stands in it. NULL: not checked */
+    /* A task instead of a text: piqa, gsm8k, humaneval. */
+    const char *task;      /* NULL: none */
+    const char *data;      /* the questions, JSON lines as the public data set has them */
+    const char *shots_data; /* examples in front of each question, from this file; NULL: none */
+    const char *samples;   /* file that gets one JSON line for each question and what the model made of it; NULL: none */
+    uint32_t limit;        /* questions at most, 0: all */
+    uint32_t shots;        /* examples in front of each question */
+    uint8_t  reserved[16]; /* zero */
 };
 /* pare_eval_settings_default fills *s. Never fails. Since 0.1. */
 PARE_API void pare_eval_settings_default(struct pare_eval_settings *s);

@@ -7,7 +7,8 @@
 
 #include <stdint.h>
 
-enum pare_rng_purpose { PARE_RNG_SAMPLE = 1, PARE_RNG_NOISE = 2, PARE_RNG_SYNTH = 3, PARE_RNG_TEXT = 4, PARE_RNG_TEST = 5, PARE_RNG_FOLD = 6 };
+enum pare_rng_purpose { PARE_RNG_SAMPLE = 1, PARE_RNG_NOISE = 2, PARE_RNG_SYNTH = 3, PARE_RNG_TEXT = 4, PARE_RNG_TEST = 5, PARE_RNG_FOLD = 6,
+                        PARE_RNG_BOOT = 20 };
 
 static inline uint64_t pare_mix64(uint64_t z)
 {

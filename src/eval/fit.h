@@ -12,6 +12,8 @@
 #include "compress/target.h"
 #include "compress/trial.h"
 #include "eval/opened.h"
+#include "eval/bootstrap.h"
+#include "eval/overlap.h"
 #include "nn/score.h"
 
 /* A point of the size-loss curve: solved for, and perhaps tried. */
@@ -52,6 +54,8 @@ struct pare_fit {
     char                  *plan_text;  /* canonical */
     /* proof */
     struct pare_tally_result proof;
+    struct pare_boot       boot;       /* errors of the proof over windows */
+    struct pare_overlap    overlap;    /* of the proof text with the calibration text */
     bool                   proved;
     uint32_t               proof_windows, proof_left_out;
     json_t                *run_new, *run_old; /* what a real run of each printed, or NULL */
@@ -60,6 +64,8 @@ struct pare_fit {
 
 /* Chooses windows so that memory and time stay in bounds; reads texts. */
 int pare_fit_texts(struct pare_fit *f, struct pare_diag *diag);
+/* How much of the proof text calibration sees; PARE_E_USAGE when both are the same text. */
+int pare_fit_overlap(struct pare_fit *f, struct pare_diag *diag);
 /* Drops the windows of a built-in text whose first quarter the original predicts much worse than its best windows: languages that it
  * does not speak. Keeps order. */
 int pare_fit_leave_out(struct pare_fit *f, struct pare_windows *win, struct pare_diag *diag);

@@ -97,6 +97,8 @@ static json_t *measured(const struct pare_fit *f)
     set_int(o, "tokens", r->tokens);
     set_int(o, "windows", f->proof_windows);
     set_int(o, "windows_left_out", f->proof_left_out);
+    json_object_set_new(o, "over_windows", pare_boot_json(&f->boot, true));
+    set_real(o, "overlap", f->overlap.share);
     return o;
 }
 
@@ -223,6 +225,8 @@ char *pare_report_text(const json_t *doc, bool explain)
     pare_buf_str(&b, "  predicted peak memory of a run ");
     human(&b, num(p, "peak_rss"));
     if (m != NULL) pare_buf_printf(&b, "; proof on %.0f tokens that calibration did not see", num(m, "tokens"));
+    if (m != NULL && num(m, "overlap") > 0)
+        pare_buf_printf(&b, "\n  warning: %.2f %% of the proof text stands in the calibration text too: the loss is understated", 100 * num(m, "overlap"));
     if (m != NULL && num(m, "windows_left_out") > 0)
         pare_buf_printf(&b, "\n  (%.0f of %.0f windows of the built-in text left out: the original does not speak their language)",
                         num(m, "windows_left_out"), num(m, "windows"));

@@ -55,6 +55,7 @@ static int begin(struct pare_fit *f, struct pare_diag *diag)
     f->run_ctx = f->s->ctx != 0 ? f->s->ctx : 2048;
     if (f->run_ctx > pare_model_info_of(f->o.model)->max_ctx) f->run_ctx = pare_model_info_of(f->o.model)->max_ctx;
     f->base_rss = pare_current_rss();
+    PARE_FORWARD(pare_fit_overlap(f, diag));
     PARE_FORWARD(pare_fit_texts(f, diag));
     PARE_FORWARD(pare_fit_possible(f, diag));
     {

@@ -82,13 +82,15 @@ static int divergence(struct pare_fit *f, struct pare_opened *made, const struct
 {
     struct pare_tally   tally = { 0 };
     uint64_t            rows = f->s->work_ram == 0 ? PROOF_ROWS : f->s->work_ram / 16 / (4 * pare_model_info_of(f->o.model)->n_embd + 1);
-    struct pare_measure m = { &made->walk, &f->o.walk, win, 0, rows < PROOF_ROWS ? rows : PROOF_ROWS, "prove" };
+    struct pare_measure m = { &made->walk, &f->o.walk, win, 0, rows < PROOF_ROWS ? rows : PROOF_ROWS, "prove", NULL };
     int                 rc;
 
     tally.cap = (uint64_t)win->n * win->len;
     tally.klds = pare_alloc_array(tally.cap, sizeof *tally.klds);
-    if (tally.klds == NULL) return PARE_NOMEM(diag);
-    rc = pare_measure_run(&m, &tally, diag);
+    m.sums = pare_zalloc(win->n, sizeof *m.sums);
+    rc = tally.klds == NULL || m.sums == NULL ? PARE_NOMEM(diag) : pare_measure_run(&m, &tally, diag);
+    if (rc == PARE_OK) rc = pare_bootstrap(&f->boot, m.sums, win->n, 0, f->s->seed, diag);
+    pare_free(m.sums);
     if (rc == PARE_OK) {
         pare_tally_finish(&tally, &f->proof);
         f->proved = true;

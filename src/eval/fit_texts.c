@@ -273,3 +273,27 @@ int pare_fit_texts(struct pare_fit *f, struct pare_diag *diag)
     f->source.fingerprint = pare_checkpoint_fingerprint(f->o.ckpt);
     return PARE_OK;
 }
+
+int pare_fit_overlap(struct pare_fit *f, struct pare_diag *diag)
+{
+    const char *name[2] = { f->s->text, f->s->eval_text }, *text[2];
+    uint8_t    *data[2] = { NULL, NULL };
+    size_t      n[2] = { 0, 0 };
+    int         rc = PARE_OK;
+
+    if (f->s->no_proof || f->s->plan_only || (name[0] != NULL && strcmp(name[0], "self") == 0)) return PARE_OK;
+    if (name[0] == NULL && name[1] == NULL) return PARE_OK; /* the built-in texts share nothing (tests/unit/test_texts.c) */
+    PARE_FAIL_IF(diag, name[0] != NULL && name[1] != NULL && pare_same_file(name[0], name[1]), PARE_E_USAGE,
+                 "--text and --eval are one file: a loss on text that planning has seen proves nothing");
+    for (int i = 0; i < 2 && rc == PARE_OK; i++) {
+        if (name[i] != NULL && strcmp(name[i], "-") == 0) break; /* standard input can be read once only */
+        if (name[i] != NULL) rc = pare_read_file(name[i], PARE_MAX_TEXT, &data[i], &n[i], diag);
+        text[i] = name[i] != NULL ? (const char *)data[i] : i == 0 ? pare_text_calibration(&n[i]) : pare_text_proof(&n[i]);
+        if (rc == PARE_OK && i == 1) rc = pare_text_overlap(&f->overlap, text[0], n[0], text[1], n[1], PARE_SHINGLE, diag);
+    }
+    pare_free(data[0]);
+    pare_free(data[1]);
+    PARE_FAIL_IF(diag, rc == PARE_OK && f->overlap.same, PARE_E_USAGE,
+                 "the text to prove on is the calibration text: a loss on text that planning has seen proves nothing");
+    return rc;
+}

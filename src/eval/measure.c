@@ -6,7 +6,7 @@
 
 /* Logits of a few rows at a time: n_vocab is large, the residual is not. */
 static int score_group(const struct pare_measure *m, const struct pare_windows *win, const float *xb, const float *x,
-                       float *logits, struct pare_tally *tally, struct pare_diag *diag)
+                       float *logits, struct pare_window_sum *sums, struct pare_tally *tally, struct pare_diag *diag)
 {
     const struct pare_model_info *info = pare_model_info_of(m->walk->m);
     const struct pare_vec        *vk = pare_vec_for(m->walk->job->tier);
@@ -28,6 +28,7 @@ static int score_group(const struct pare_measure *m, const struct pare_windows *
                     PARE_FAIL(diag, PARE_E_CORRUPT, "the logits of token %llu of window %u are not finite: the model is damaged",
                               (unsigned long long)(p + k), i);
                 pare_tally_add(tally, &s, true);
+                if (sums != NULL) pare_window_add(&sums[i], &s);
             }
             PARE_FORWARD(pare_job_check(m->walk->job, diag));
         }
@@ -36,7 +37,7 @@ static int score_group(const struct pare_measure *m, const struct pare_windows *
 }
 
 static int run_group(const struct pare_measure *m, const struct pare_windows *win, float *xb, float *x, float *logits,
-                     struct pare_tally *tally, struct pare_diag *diag)
+                     struct pare_window_sum *sums, struct pare_tally *tally, struct pare_diag *diag)
 {
     uint32_t n = pare_model_info_of(m->walk->m)->n_units;
     int      rc;
@@ -46,7 +47,7 @@ static int run_group(const struct pare_measure *m, const struct pare_windows *wi
         PARE_FORWARD(pare_walk_units(m->base, 0, pare_model_info_of(m->base->m)->n_units - 1, win, xb, NULL, diag));
     PARE_FORWARD(pare_walk_enter(m->walk, n - 1, diag));
     if (m->base != NULL) PARE_FORWARD(pare_walk_enter(m->base, pare_model_info_of(m->base->m)->n_units - 1, diag));
-    rc = score_group(m, win, xb, x, logits, tally, diag);
+    rc = score_group(m, win, xb, x, logits, sums, tally, diag);
     pare_walk_leave(m->walk, n - 1);
     if (m->base != NULL) pare_walk_leave(m->base, pare_model_info_of(m->base->m)->n_units - 1);
     return rc;
@@ -73,7 +74,7 @@ int pare_measure_run(const struct pare_measure *m, struct pare_tally *tally, str
     for (uint32_t w = 0; w < m->win->n && rc == PARE_OK; w += group) {
         uint32_t            n = m->win->n - w < group ? m->win->n - w : group;
         struct pare_windows part = { m->win->ids + (uint64_t)w * m->win->len, n, m->win->len };
-        rc = run_group(m, &part, xb, x, logits, tally, diag);
+        rc = run_group(m, &part, xb, x, logits, m->sums != NULL ? m->sums + w : NULL, tally, diag);
         pare_job_progress(m->walk->job, m->phase, (double)(w + n) / m->win->n, NULL);
     }
     pare_aligned_free(x);

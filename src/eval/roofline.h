@@ -73,9 +73,9 @@ double pare_roof_bytes(const struct pare_roof_op *op);
 /* Memory to run: weights (table and head once if tied), cache and the largest layer's activations (S6). */
 double pare_roof_memory(const struct pare_roof_shape *s, const struct pare_roof_work *w);
 
-/* Seconds that one weight of a type costs when it lies in the cache, for 1, 4, 8, 32 and 256 vectors at once: unpacking and multiplying,
- * measured. What this adds to the plain roofline is the unpack term. */
-#define PARE_ROOF_POINTS 5
+/* Seconds that one weight of a type costs when it lies in the cache, for 1, 4, 8, 16, 32 and 256 vectors at once: unpacking and multiplying,
+ * measured. It is added to the time of the bytes: the unpack term. */
+#define PARE_ROOF_POINTS 6
 extern const uint32_t pare_roof_columns[PARE_ROOF_POINTS];
 struct pare_roof_cost {
     const struct pare_dtype *type;

@@ -237,8 +237,8 @@ static json_t *machine_json(const struct pare_roof_machine *m)
 
     for (uint32_t i = 0; i < m->n_cost; i++) {
         const struct pare_roof_cost *c = &m->cost[i];
-        double                       slope = (c->weight_s[4] - c->weight_s[3]) / (pare_roof_columns[4] - pare_roof_columns[3]);
-        double                       unpack = c->weight_s[4] - slope * pare_roof_columns[4];
+        double                       slope = (c->weight_s[5] - c->weight_s[4]) / (pare_roof_columns[5] - pare_roof_columns[4]);
+        double                       unpack = c->weight_s[5] - slope * pare_roof_columns[5];
 
         json_array_append_new(list, json_pack("{s:s, s:b, s:f, s:f, s:f}", "type", c->type->name, "packed", (int)c->packed, "one_ns", c->weight_s[0] * 1e9,
                                               "unpack_ns", (unpack > 0 ? unpack : 0) * 1e9, "madd_ns", slope * 1e9));

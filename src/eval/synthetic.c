@@ -67,7 +67,10 @@ static int fill(struct pool *p, const struct pare_dtype *type, struct pare_diag 
     uint64_t row, bytes;
     float   *w = pare_alloc_array(p->cols, sizeof *w);
 
-    (void)pare_dtype_row_bytes(type, p->cols, &row);
+    if (!pare_dtype_row_bytes(type, p->cols, &row)) {
+        pare_free(w);
+        PARE_FAIL(diag, PARE_E_USAGE, "type %s has no rows of %llu weights, which the shape asks for", type->name, (unsigned long long)p->cols);
+    }
     if (w == NULL || !pare_dtype_bytes(type, p->rows, p->cols, &bytes) || (p->data = pare_aligned(bytes)) == NULL) {
         pare_free(w);
         return PARE_NOMEM(diag);

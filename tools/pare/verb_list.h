@@ -19,7 +19,8 @@ VERB(chat, "MODEL", 1, 1, "talk to a model in the terminal",
 VERB(eval, "MODEL", 1, 1, "perplexity on a text, and divergence from a base model",
      "Cuts the text into windows that do not overlap and scores every token but the first of each. With --base the same text "
      "goes through the base model as well: the result is the Kullback-Leibler divergence from it and how often both agree on the "
-     "next token, each with its standard error.",
+     "next token, each with its standard error. Errors by drawing whole windows again stand beside them. With --task questions are "
+     "scored instead, as the public harness scores them.",
      "pare eval small.gguf --base model.gguf --text wiki.txt --chunks 20")
 VERB(bench, "[MODEL]", 0, 1, "speed, beside what this machine can do",
      "Measures tests named ppN (prompt of N tokens), tgN (N tokens generated), bN (N sequences at once), tgN@D and ppN@D (at depth D), load (open the weights once more) and quantize (f16 weights to --type), "
