@@ -41,6 +41,26 @@ PARE_API void pare_eval_settings_default(struct pare_eval_settings *s);
 PARE_API int pare_eval(const char *path, const struct pare_eval_settings *s, char **json, struct pare_job *job,
                        struct pare_diag *diag);
 
+struct pare_compare_settings {
+    const char *types;     /* with commas between them: types to store the model in, or model files; NULL: q8_0,q6_k,q5_k,q4_k,q3_k,q2_k */
+    const char *text;      /* file to score; NULL: the built-in proof text */
+    const char *folder;    /* where converted files lie meanwhile; NULL: /tmp */
+    const char *task, *data; /* questions as in pare_eval_settings; NULL: none */
+    uint32_t limit;        /* questions at most, 0: all */
+    uint32_t ctx, chunks;  /* windows: 0: 128 tokens, 0: 16 windows */
+    bool     no_speed;     /* leaves out what is timed */
+    uint8_t  reserved[63];
+};
+/* pare_compare_settings_default fills *s. Never fails. Since 0.1. */
+PARE_API void pare_compare_settings_default(struct pare_compare_settings *s);
+
+/*
+ * pare_compare stores the model at path in several forms and measures each on every track: loss, generality, robustness, cost of
+ * compression, size and memory, speed, likeness of generated text. *json: {"original", "configs":[...], "formulas", "absent"}; free with
+ * pare_free. Converted files are removed. @return 0 or a negative enum pare_error. Since 0.1.
+ */
+PARE_API int pare_compare(const char *path, const struct pare_compare_settings *s, char **json, struct pare_job *job, struct pare_diag *diag);
+
 #ifdef __cplusplus
 }
 #endif

@@ -22,6 +22,11 @@ VERB(eval, "MODEL", 1, 1, "perplexity on a text, and divergence from a base mode
      "next token, each with its standard error. Errors by drawing whole windows again stand beside them. With --task questions are "
      "scored instead, as the public harness scores them.",
      "pare eval small.gguf --base model.gguf --text wiki.txt --chunks 20")
+VERB(compare, "MODEL", 1, 1, "one model in several forms, on every track",
+     "Stores the model in each type of --types for a while (a name with a slash or a dot is a model file that is there already) and "
+     "measures loss, generality, robustness, cost of compression, size, speed and likeness of the text it writes, each beside the "
+     "original. The marks are quadratic means of ratios to the original; their formulas are printed.",
+     "pare compare model.gguf --types q8_0,q4_k,q2_k")
 VERB(bench, "[MODEL]", 0, 1, "speed, beside what this machine can do",
      "Measures tests named ppN (prompt of N tokens), tgN (N tokens generated), bN (N sequences at once), tgN@D and ppN@D (at depth D), load (open the weights once more) and quantize (f16 weights to --type), "
      "and prints each beside the limit that follows from the memory bandwidth and the arithmetic measured in the same process.",
