@@ -85,6 +85,7 @@ struct pare_roof_cost {
 struct pare_roof_machine {
     double int8_ops, f32_flops;     /* a second, all threads */
     double read_bytes;              /* a second, from where the weights of this model lie (its size decides the level) */
+    bool   cached;                  /* these bytes come from a cache: reading them overlaps with arithmetic */
     double sync_s;                  /* of one parallel region */
     /* What the plain roofline leaves out; 0: left out. Of one thread, but for call_s. */
     double call_s;                  /* of one product beyond its weights */

@@ -195,6 +195,7 @@ int pare_roof_probe(struct pare_roof_machine *m, const struct pare_roof_shape *s
     /* A model that fits a cache is read from there, token after token. */
     m->read_bytes = pare_measure_read(job->team, job->tier, (uint64_t)bytes, 0.3);
     if (m->read_bytes < limits->read_bytes) m->read_bytes = limits->read_bytes;
+    m->cached = m->read_bytes > 1.4 * limits->read_bytes;
     return PARE_OK;
 }
 

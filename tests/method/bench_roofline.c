@@ -104,6 +104,7 @@ static int one(const char *shape, const char *type, struct pare_job *job)
     if (r.logits == NULL || pare_roof_probe(&m, s, &limits, PARE_F16, job, &d) < 0) return 1;
     for (uint32_t i = 0; i < s->n_linear; i++) bytes += s->linear[i].bytes * s->linear[i].count;
     m.read_bytes = read_rate((uint64_t)bytes, job->tier);
+    m.cached = m.read_bytes > 1.4 * read_rate(256u << 20, job->tier);
     printf("%s %s: %.1f MB a token, read at %.1f GB/s\n", shape, type, bytes / 1e6, m.read_bytes / 1e9);
     for (int i = 0; i < 4; i++) {
         struct pare_roof_op   op[PARE_ROOF_OPS];
