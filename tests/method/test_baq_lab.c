@@ -49,7 +49,7 @@ static void at_equal_bytes(void **state)
     struct rig rig, *r = &rig;
 
     (void)state;
-    rig_open(r, 128, 12, 4, true);
+    rig_open(r, 256, 12, 4, true);
     for (uint32_t bits = 3; bits >= 2; bits--) {
         struct change            c[2] = { { .mode = PARE_BAQ_UNIFORM, .bits = bits }, { .mode = PARE_BAQ_WHOLE, .bits = bits } };
         struct pare_tally_result t[2];
