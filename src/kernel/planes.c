@@ -98,6 +98,27 @@ static void sums(int32_t *sum, const struct pare_planes *w, const int16_t *q, ui
         }
 }
 
+/* The activations of a block, columns beyond its group's end as 0. */
+static void block_columns(int16_t x[8], const struct pare_planes *w, const int16_t *q, uint32_t g, uint32_t b)
+{
+    uint32_t cols = pare_planes_cols(w, g), c0 = b * PARE_PLANE_COLS;
+
+    for (uint32_t c = 0; c < PARE_PLANE_COLS; c++) x[c] = (int16_t)(c0 + c < cols ? q[g * w->group + c0 + c] : 0);
+}
+
+/* The planes of a block: bit j of eight bytes at distance 8 comes together by one multiplication. */
+static void block_planes(const struct pare_plane_acts *a, uint32_t *at, const struct pare_planes *w, const int16_t *q, uint32_t g, uint32_t b)
+{
+    uint32_t left = pare_planes_cols(w, g) - b * PARE_PLANE_COLS, n = left < PARE_PLANE_COLS ? left : PARE_PLANE_COLS;
+    const int16_t *x = q + g * w->group + b * PARE_PLANE_COLS;
+    uint64_t u = 0;
+
+    for (uint32_t c = 0; c < n; c++) u |= (uint64_t)to_bits(x[c], a->kind, a->bits) << 8 * c;
+    for (uint32_t j = 0; j < a->bits; j++)
+        at[j] = (uint32_t)((u >> j & 0x0101010101010101u) * 0x0102040810204080u >> 56) * 0x01010101u;
+    if (a->planes > a->bits) at[a->bits] = ((1u << n) - 1) * 0x01010101u;
+}
+
 uint64_t pare_plane_acts_bytes(const struct pare_planes *w, uint32_t n)
 {
     return aligned((uint64_t)n * w->n_blocks * 9 * sizeof(uint32_t)) + aligned((uint64_t)n * w->n_groups * sizeof(int32_t));
@@ -114,16 +135,10 @@ void pare_plane_acts_set(struct pare_plane_acts *a, void *mem, const struct pare
     words = (uint64_t)n * w->n_blocks * a->planes;
     a->bit = mem;
     a->sum = (int32_t *)((uint8_t *)mem + aligned(words * sizeof *a->bit));
-    memset(a->bit, 0, words * sizeof *a->bit);
     for (uint32_t t = 0; t < n; t++)
-        for (uint32_t c = 0; c < w->cols; c++) {
-            uint32_t *at = a->bit + ((uint64_t)t * w->n_blocks + block_of(w, c)) * a->planes;
-            uint32_t u = to_bits(q[(uint64_t)t * w->cols + c], kind, bits), one = 0x01010101u << bit_of(w, c);
-
-            for (uint32_t j = 0; j < bits; j++)
-                if (u >> j & 1) at[j] |= one;
-            if (a->planes > bits) at[bits] |= one;
-        }
+        for (uint32_t g = 0; g < w->n_groups; g++)
+            for (uint32_t b = 0; b < pare_planes_blocks(w, g); b++)
+                block_planes(a, a->bit + ((uint64_t)t * w->n_blocks + (uint64_t)g * w->group_blocks + b) * a->planes, w, q + (uint64_t)t * w->cols, g, b);
     sums(a->sum, w, q, n);
 }
 
@@ -132,32 +147,28 @@ uint64_t pare_plane_tables_bytes(const struct pare_planes *w, uint32_t n)
     return (uint64_t)n * w->n_blocks * 64 + aligned((uint64_t)n * w->n_groups * sizeof(int32_t));
 }
 
-/* The activations of a block, columns beyond its group's end as 0. */
-static void block_columns(int16_t x[8], const struct pare_planes *w, const int16_t *q, uint32_t g, uint32_t b)
+/* Eight sums with the last sign minus, and their negatives. */
+static void signed_sums(int16_t s[16], const int16_t x[4])
 {
-    uint32_t cols = pare_planes_cols(w, g), c0 = b * PARE_PLANE_COLS;
-
-    for (uint32_t c = 0; c < PARE_PLANE_COLS; c++) x[c] = (int16_t)(c0 + c < cols ? q[g * w->group + c0 + c] : 0);
-}
-
-/* Eight sums with the first sign minus, and their negatives; returns the largest magnitude. */
-static int32_t signed_sums(int16_t s[16], const int16_t x[4])
-{
-    int32_t top = 0;
+    int32_t a[4] = { -x[0] - x[1], x[0] - x[1], x[1] - x[0], x[0] + x[1] };
 
     for (int i = 0; i < 8; i++) {
-        int32_t v = (i & 1 ? x[0] : -x[0]) + (i & 2 ? x[1] : -x[1]) + (i & 4 ? x[2] : -x[2]) - x[3];
-
-        s[i] = (int16_t)v;
-        s[15 - i] = (int16_t)-v;
-        if (v < 0) v = -v;
-        if (v > top) top = v;
+        s[i] = (int16_t)(a[i & 3] + (i & 4 ? x[2] : -x[2]) - x[3]);
+        s[15 - i] = (int16_t)-s[i];
     }
-    return top;
 }
 
-/* Walks all halves of blocks: with t NULL for the largest sum only. */
-static int32_t tables_pass(struct pare_plane_tables *t, const struct pare_planes *w, const int16_t *q, uint32_t n)
+/* The largest of the sums. */
+static int32_t magnitude(const int16_t x[4])
+{
+    int32_t m = 0;
+
+    for (int c = 0; c < 4; c++) m += x[c] < 0 ? -x[c] : x[c];
+    return m;
+}
+
+/* All tables of all tokens; returns the largest sum. fill NULL: that only. */
+static int32_t tables_pass(struct pare_plane_tables *fill, const struct pare_planes *w, const int16_t *q, uint32_t n)
 {
     int32_t top = 0;
     int16_t x[8], s[16];
@@ -167,15 +178,16 @@ static int32_t tables_pass(struct pare_plane_tables *t, const struct pare_planes
             for (uint32_t b = 0; b < pare_planes_blocks(w, g); b++) {
                 block_columns(x, w, q + (uint64_t)i * w->cols, g, b);
                 for (uint32_t half = 0; half < 2; half++) {
-                    int32_t m = signed_sums(s, x + 4 * half);
+                    int32_t m = magnitude(x + 4 * half);
                     uint8_t *at;
 
                     if (m > top) top = m;
-                    if (t == NULL) continue;
-                    at = t->table + ((uint64_t)i * w->n_blocks + (uint64_t)g * w->group_blocks + b) * 64 + 32 * half;
+                    if (fill == NULL) continue;
+                    at = fill->table + ((uint64_t)i * w->n_blocks + (uint64_t)g * w->group_blocks + b) * 64 + 32 * half;
+                    signed_sums(s, x + 4 * half);
                     for (int e = 0; e < 16; e++) {
-                        at[e] = (uint8_t)(t->narrow ? s[e] : s[e] & 31);
-                        at[16 + e] = (uint8_t)(t->narrow ? 0 : (s[e] - (s[e] & 31)) / 32);
+                        at[e] = (uint8_t)(fill->narrow ? s[e] : s[e] & 31);
+                        at[16 + e] = (uint8_t)(fill->narrow ? 0 : (s[e] - (s[e] & 31)) / 32);
                     }
                 }
             }
@@ -216,7 +228,7 @@ void pare_plane_ftables_set(struct pare_plane_ftables *t, void *mem, const struc
     }
 }
 
-/* Integer products of one group: which planes are multiplied, and what is put right afterwards. */
+/* Integer products of one group: which planes are multiplied, and what is put right. */
 struct way {
     int32_t cw[8], cx[9];
     uint32_t planes;
@@ -256,29 +268,23 @@ static struct way lookup_way(const struct pare_planes *w)
     return y;
 }
 
-static void finish_dot(int32_t *dot, const struct way *y, int32_t unit)
-{
-    int32_t add = y->fix * unit;
-
-    if (add == 0 && !y->halve) return;
-    for (int r = 0; r < PARE_PLANE_ROWS; r++) dot[r] = y->halve ? (dot[r] + add) / 2 : dot[r] + add;
-}
-
 static void popcount_group(const struct pare_plane_ops *ops, int32_t *dot, const struct pare_planes *w, const struct way *y,
                            const struct pare_plane_acts *a, uint32_t p, uint32_t g, uint32_t t)
 {
     const uint32_t *x = a->bit + ((uint64_t)t * w->n_blocks + (uint64_t)g * w->group_blocks) * a->planes;
 
-    ops->popcount(dot, pare_planes_at(w, p, g), w->bits, y->cw, x, a->planes, y->planes, y->cx, pare_planes_blocks(w, g), y->by_xor);
-    finish_dot(dot, y, y->by_xor ? (int32_t)pare_planes_cols(w, g) : a->sum[(uint64_t)t * w->n_groups + g]);
+    int32_t units = y->by_xor ? (int32_t)pare_planes_cols(w, g) : a->sum[(uint64_t)t * w->n_groups + g];
+
+    ops->popcount(dot, y->fix * units, pare_planes_at(w, p, g), w->bits, y->cw, x, a->planes, y->planes, y->cx, pare_planes_blocks(w, g),
+                  y->by_xor);
 }
 static void lookup_group(const struct pare_plane_ops *ops, int32_t *dot, const struct pare_planes *w, const struct way *y,
                          const struct pare_plane_tables *t, uint32_t p, uint32_t g, uint32_t i)
 {
     const uint8_t *at = t->table + ((uint64_t)i * w->n_blocks + (uint64_t)g * w->group_blocks) * 64;
 
-    ops->lookup(dot, pare_planes_at(w, p, g), w->bits, y->cw, at, pare_planes_blocks(w, g), t->run, t->narrow);
-    finish_dot(dot, y, t->sum[(uint64_t)i * w->n_groups + g]);
+    ops->lookup(dot, y->fix * t->sum[(uint64_t)i * w->n_groups + g], y->halve, pare_planes_at(w, p, g), w->bits, y->cw, at,
+                pare_planes_blocks(w, g), t->run, t->narrow);
 }
 
 static uint32_t panel_rows(const struct pare_planes *w, uint32_t p)

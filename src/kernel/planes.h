@@ -134,11 +134,12 @@ void pare_planes_flookup(const struct pare_plane_ops *ops, float *y, const struc
 /* What a tier does for one group of one panel. Pointers to float and dot arrays of 64 need no alignment. */
 struct pare_plane_ops {
     int tier;
-    /* dot[r] = sum over planes i, j of cw[i] * cx[j] * popcount(w_i op x_j), op and or xor; x: [blocks] at distance x_stride. */
-    void (*popcount)(int32_t *dot, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint32_t *x, uint32_t x_stride, uint32_t planes,
-                     const int32_t *cx, uint32_t blocks, bool by_xor);
-    /* dot[r] = sum over planes i and halves of blocks of cw[i] * table entry. */
-    void (*lookup)(int32_t *dot, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint8_t *table, uint32_t blocks, uint32_t run, bool narrow);
+    /* dot[r] = base + sum over planes i, j of cw[i] * cx[j] * popcount(w_i op x_j), op and or xor; x: [blocks] at distance x_stride. */
+    void (*popcount)(int32_t *dot, int32_t base, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint32_t *x, uint32_t x_stride,
+                     uint32_t planes, const int32_t *cx, uint32_t blocks, bool by_xor);
+    /* dot[r] = base + sum over planes i and halves of blocks of cw[i] * table entry; half of that (it is even) where halve is set. */
+    void (*lookup)(int32_t *dot, int32_t base, bool halve, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint8_t *table,
+                   uint32_t blocks, uint32_t run, bool narrow);
     /* y[r] = fma(alpha[i * 64 + r], sum of entries, y[r]) for planes i. */
     void (*flookup)(float *y, const uint8_t *w, uint32_t bits, const float *alpha, const float *table, uint32_t blocks);
     /* y[r] = fma((float)dot[r], s[r] * d, y[r]), then with z not NULL y[r] = fma(z[r], dsum, y[r]). dot NULL: the second only. */

@@ -8,11 +8,11 @@
 
 static uint8_t byte_of(const uint8_t *line, int r) { return line[4 * (r % 16) + r / 16]; }
 
-static void popcount(int32_t *dot, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint32_t *x, uint32_t x_stride, uint32_t planes,
-                     const int32_t *cx, uint32_t blocks, bool by_xor)
+static void popcount(int32_t *dot, int32_t base, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint32_t *x, uint32_t x_stride,
+                     uint32_t planes, const int32_t *cx, uint32_t blocks, bool by_xor)
 {
     for (int r = 0; r < PARE_PLANE_ROWS; r++) {
-        uint32_t sum = 0;
+        uint32_t sum = (uint32_t)base;
 
         for (uint32_t i = 0; i < bits; i++)
             for (uint32_t j = 0; j < planes; j++) {
@@ -29,11 +29,12 @@ static void popcount(int32_t *dot, const uint8_t *w, uint32_t bits, const int32_
     }
 }
 
-static void lookup(int32_t *dot, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint8_t *table, uint32_t blocks, uint32_t run, bool narrow)
+static void lookup(int32_t *dot, int32_t base, bool halve, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint8_t *table,
+                   uint32_t blocks, uint32_t run, bool narrow)
 {
     (void)run;
     for (int r = 0; r < PARE_PLANE_ROWS; r++) {
-        uint32_t sum = 0;
+        uint32_t sum = (uint32_t)base;
 
         for (uint32_t i = 0; i < bits; i++) {
             int32_t s = 0;
@@ -47,7 +48,7 @@ static void lookup(int32_t *dot, const uint8_t *w, uint32_t bits, const int32_t 
             }
             sum += (uint32_t)s * (uint32_t)cw[i];
         }
-        dot[r] = (int32_t)sum;
+        dot[r] = halve ? (int32_t)sum / 2 : (int32_t)sum;
     }
 }
 

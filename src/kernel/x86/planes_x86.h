@@ -5,7 +5,15 @@
 #include <string.h>
 
 #define LINE 64
+#define AHEAD 4096
 #define LANES (16 / HALVES) /* dwords of a register */
+
+/* The lines of a group, some kilobytes ahead: hardware stops at the end of a page. Past the matrix nothing is lost, a prefetch cannot
+ * fault. */
+VI void fetch_ahead(const uint8_t *w, uint64_t lines)
+{
+    for (uint64_t i = 0; i < lines; i++) __builtin_prefetch(w + AHEAD + i * LINE, 0, 3);
+}
 
 /* acc[j] += coef * byte j of each dword, unsigned. */
 VI void add_bytes(vi acc[4], vi s, vi coef)
@@ -43,10 +51,10 @@ VI void count_planes(vi acc[4], const uint8_t *w, uint64_t w_stride, int32_t cw,
     for (int j = 0; j < nj; j++) add_bytes(acc, s[j], vi_set32(cw * cx[j]));
 }
 
-VI void popcount_half(int32_t *dot, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint32_t *x, uint32_t x_stride, uint32_t planes,
-                      const int32_t *cx, uint32_t blocks, bool by_xor)
+VI void popcount_half(int32_t *dot, int32_t base, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint32_t *x, uint32_t x_stride,
+                      uint32_t planes, const int32_t *cx, uint32_t blocks, bool by_xor)
 {
-    vi acc[4] = { vi_zero(), vi_zero(), vi_zero(), vi_zero() };
+    vi acc[4] = { vi_set32(base), vi_set32(base), vi_set32(base), vi_set32(base) };
 
     for (uint32_t b0 = 0; b0 < blocks; b0 += 31) {
         uint32_t n = blocks - b0 < 31 ? blocks - b0 : 31;
@@ -64,14 +72,15 @@ VI void popcount_half(int32_t *dot, const uint8_t *w, uint32_t bits, const int32
     for (int j = 0; j < 4; j++) vi_store(dot + 16 * j, acc[j]);
 }
 
-static void popcount(int32_t *dot, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint32_t *x, uint32_t x_stride, uint32_t planes,
-                     const int32_t *cx, uint32_t blocks, bool by_xor)
+static void popcount(int32_t *dot, int32_t base, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint32_t *x, uint32_t x_stride,
+                     uint32_t planes, const int32_t *cx, uint32_t blocks, bool by_xor)
 {
+    fetch_ahead(w, (uint64_t)blocks * bits);
     for (int h = 0; h < HALVES; h++) {
         const uint8_t *at = w + h * (LINE / HALVES);
 
-        if (by_xor) popcount_half(dot + h * LANES, at, bits, cw, x, x_stride, planes, cx, blocks, true);
-        else popcount_half(dot + h * LANES, at, bits, cw, x, x_stride, planes, cx, blocks, false);
+        if (by_xor) popcount_half(dot + h * LANES, base, at, bits, cw, x, x_stride, planes, cx, blocks, true);
+        else popcount_half(dot + h * LANES, base, at, bits, cw, x, x_stride, planes, cx, blocks, false);
     }
 }
 
@@ -97,11 +106,12 @@ VI void add_run(vi *even, vi *odd, const uint8_t *w, uint64_t w_stride, const ui
     }
 }
 
-VI void lookup_half(int32_t *dot, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint8_t *table, uint32_t blocks, uint32_t run, bool narrow)
+VI void lookup_half(int32_t *dot, int32_t base, bool halve, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint8_t *table,
+                    uint32_t blocks, uint32_t run, bool narrow)
 {
     const uint64_t stride = (uint64_t)bits * LINE;
     const uint32_t segment = 8 * run; /* blocks whose sums fit 16 bits: 64 entries below 512, or 32 of at most 1020 */
-    vi acc[4] = { vi_zero(), vi_zero(), vi_zero(), vi_zero() };
+    vi acc[4] = { vi_set32(base), vi_set32(base), vi_set32(base), vi_set32(base) };
 
     for (uint32_t b0 = 0; b0 < blocks; b0 += segment) {
         uint32_t b1 = blocks - b0 < segment ? blocks : b0 + segment;
@@ -119,17 +129,19 @@ VI void lookup_half(int32_t *dot, const uint8_t *w, uint32_t bits, const int32_t
             acc[3] = vi_add32(acc[3], vi_mul32(vi_sra32(odd, 16), c));
         }
     }
-    for (int j = 0; j < 4; j++) vi_store(dot + 16 * j, acc[j]);
+    for (int j = 0; j < 4; j++) vi_store(dot + 16 * j, halve ? vi_sra32(acc[j], 1) : acc[j]);
 }
 
-static void lookup(int32_t *dot, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint8_t *table, uint32_t blocks, uint32_t run, bool narrow)
+static void lookup(int32_t *dot, int32_t base, bool halve, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint8_t *table,
+                   uint32_t blocks, uint32_t run, bool narrow)
 {
+    fetch_ahead(w, (uint64_t)blocks * bits);
     for (int h = 0; h < HALVES; h++) {
         const uint8_t *at = w + h * (LINE / HALVES);
 
-        if (narrow) lookup_half(dot + h * LANES, at, bits, cw, table, blocks, 4, true);
-        else if (run == 4) lookup_half(dot + h * LANES, at, bits, cw, table, blocks, 4, false);
-        else lookup_half(dot + h * LANES, at, bits, cw, table, blocks, 2, false);
+        if (narrow) lookup_half(dot + h * LANES, base, halve, at, bits, cw, table, blocks, 4, true);
+        else if (run == 4) lookup_half(dot + h * LANES, base, halve, at, bits, cw, table, blocks, 4, false);
+        else lookup_half(dot + h * LANES, base, halve, at, bits, cw, table, blocks, 2, false);
     }
 }
 
