@@ -106,9 +106,19 @@ static float round_one(struct pare_partial *p, uint64_t r, uint64_t c, float t)
 }
 
 struct lanes {
-    float *w, *err;  /* [16][cols] weights; original minus rounded */
-    float *fed;      /* [16][run] */
+    const float *w;  /* [16][cols] */
+    float *err;      /* [16][cols] original minus rounded */
+    float *fed;      /* [16][run] the weights with what earlier runs fed back */
+    float *now;      /* [run] of one row, with this run's feedback too */
 };
+
+/* The weight at c as its turn sees it: run holds what came from before c0, err what the columns from c0 on add. */
+static float fed(const struct pare_feedback *f, const float *err, float run, uint64_t c0, uint64_t c)
+{
+    if (f != NULL)
+        for (uint64_t j = c0; j < c; j++) run += err[j] * f->ut[c * f->n + j];
+    return run;
+}
 
 /* Columns [c0, c1) of n rows from row0 on, one run. f NULL: no feedback. */
 static void round_run(struct pare_partial *p, const struct pare_feedback *f, const struct pare_vec *vk, struct lanes *l, uint64_t row0, uint32_t n,
@@ -116,38 +126,40 @@ static void round_run(struct pare_partial *p, const struct pare_feedback *f, con
 {
     uint64_t cols = p->cols, width = c1 - c0;
 
-    memset(l->fed, 0, LANES * p->run * sizeof *l->fed);
+    memset(l->fed, 0, LANES * (uint64_t)p->run * sizeof *l->fed);
     if (f != NULL && c0 > 0) vk->gemm_f32(l->fed, p->run, f->ut + c0 * cols, cols * sizeof(float), l->err, cols, c0, 0, width, n);
     for (uint32_t i = 0; i < n; i++) {
-        float *t = l->fed + i * p->run;
+        float *t = l->fed + i * (uint64_t)p->run, *err = l->err + i * cols;
+        const float *w = l->w + i * cols;
         uint64_t r = row0 + i, run = r * p->n_runs + c0 / p->run;
 
-        for (uint64_t k = 0; k < width; k++) t[k] += l->w[i * cols + c0 + k];
-        binary_scales(&p->mu[run], &p->alpha[run], t, p->salient + r * cols + c0, width);
-        for (uint64_t k = 0; k < width; k++) {
-            float v = t[k], e;
-
-            if (f != NULL)
-                for (uint64_t j = 0; j < k; j++) v += l->err[i * cols + c0 + j] * f->ut[(c0 + k) * cols + c0 + j];
-            e = l->w[i * cols + c0 + k] - round_one(p, r, c0 + k, v);
-            l->err[i * cols + c0 + k] = e;
+        /* Errors are counted from the original weights, so what a column becomes hangs on all between: scales come from a pass in which
+         * this run's columns are not rounded. */
+        for (uint64_t c = c0; c < c1; c++) {
+            t[c - c0] += w[c];
+            l->now[c - c0] = fed(f, err, t[c - c0], c0, c);
+            err[c] = w[c] - l->now[c - c0];
         }
+        binary_scales(&p->mu[run], &p->alpha[run], l->now, p->salient + r * cols + c0, width);
+        for (uint64_t c = c0; c < c1; c++) err[c] = w[c] - round_one(p, r, c, fed(f, err, t[c - c0], c0, c));
     }
 }
 
 static int round_all(struct pare_partial *p, const float *w, const struct pare_feedback *f, const struct pare_vec *vk, struct pare_diag *diag)
 {
-    struct lanes l = { .err = pare_alloc_array(LANES * p->cols, sizeof(float)), .fed = pare_alloc_array(LANES * (uint64_t)p->run, sizeof(float)) };
-    int rc = l.err == NULL || l.fed == NULL ? PARE_NOMEM(diag) : PARE_OK;
+    struct lanes l = { .err = pare_alloc_array(LANES * p->cols, sizeof(float)), .fed = pare_alloc_array(LANES * (uint64_t)p->run, sizeof(float)),
+                       .now = pare_alloc_array(p->run, sizeof(float)) };
+    int rc = l.err == NULL || l.fed == NULL || l.now == NULL ? PARE_NOMEM(diag) : PARE_OK;
 
     for (uint64_t r = 0; r < p->rows && rc == PARE_OK; r += LANES) {
         uint32_t n = p->rows - r < LANES ? (uint32_t)(p->rows - r) : LANES;
 
-        l.w = (float *)(uintptr_t)(w + r * p->cols);
+        l.w = w + r * p->cols;
         for (uint64_t c = 0; c < p->cols; c += p->run) round_run(p, f, vk, &l, r, n, c, c + p->run < p->cols ? c + p->run : p->cols);
     }
     pare_free(l.err);
     pare_free(l.fed);
+    pare_free(l.now);
     return rc;
 }
 
@@ -216,5 +228,5 @@ static const struct pare_method_option partial_options[] = {
 const struct pare_method pare_method_pb_llm = {
     .id = "pb-llm", .module = "compress/partial_binary", .title = "Salient weights in 8 bits, all others one bit each, with error feedback.",
     .source = "PB-LLM, arXiv 2310.00034", .stage = PARE_STAGE_ROUND, .guarantee = "bounded",
-    .neutral = "share 1: the 8-bit matrix exactly", .tested = "tests/method/test_plane_methods.c", PARE_OPTIONS(partial_options),
+    .neutral = "share 1: the 8-bit matrix exactly", .tested = "tests/method/test_pb_llm.c", PARE_OPTIONS(partial_options),
 };
