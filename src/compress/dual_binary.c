@@ -11,24 +11,39 @@
 
 static float f16(float x) { return pare_f16_to_f32(pare_f32_to_f16(x)); }
 
-/* Codes of the nearest of the levels 0, a1, a2, a1 + a2; the first of equals. Returns the weighted error. */
+/* The levels 0, a1, a2, a1 + a2 in ascending order with their codes, and the midpoints between them. */
+struct levels { float value[4], mid[3]; uint8_t code[4]; };
+
+static struct levels levels_of(const float alpha[2])
+{
+    struct levels l = { .value = { 0, alpha[0], alpha[1], alpha[0] + alpha[1] }, .code = { 0, 1, 2, 3 } };
+
+    for (int i = 1; i < 4; i++)
+        for (int j = i; j > 0 && l.value[j] < l.value[j - 1]; j--) {
+            float v = l.value[j];
+            uint8_t c = l.code[j];
+
+            l.value[j] = l.value[j - 1];
+            l.code[j] = l.code[j - 1];
+            l.value[j - 1] = v;
+            l.code[j - 1] = c;
+        }
+    for (int i = 0; i < 3; i++) l.mid[i] = 0.5f * (l.value[i] + l.value[i + 1]);
+    return l;
+}
+
+/* Codes of the nearest levels. Returns the weighted error. */
 static double assign(uint8_t *code, const float *w, const float *importance, uint32_t n, const float alpha[2])
 {
-    const float level[4] = { 0, alpha[0], alpha[1], alpha[0] + alpha[1] };
+    const struct levels l = levels_of(alpha);
     double sum = 0;
 
     for (uint32_t i = 0; i < n; i++) {
-        float best = fabsf(w[i]);
-        uint8_t at = 0;
+        int at = (w[i] > l.mid[0]) + (w[i] > l.mid[1]) + (w[i] > l.mid[2]);
+        float d = w[i] - l.value[at];
 
-        for (uint8_t k = 1; k < 4; k++) {
-            float d = fabsf(w[i] - level[k]);
-
-            at = d < best ? k : at;
-            best = d < best ? d : best;
-        }
-        code[i] = at;
-        sum += (double)(best * best) * (double)(importance != NULL ? importance[i] : 1.0f);
+        code[i] = l.code[at];
+        sum += (double)(d * d) * (double)(importance != NULL ? importance[i] : 1.0f);
     }
     return sum;
 }
@@ -39,11 +54,13 @@ static void solve(float alpha[2], const uint8_t *code, const float *w, const flo
     double s11 = 0, s12 = 0, s22 = 0, t1 = 0, t2 = 0, det;
 
     for (uint32_t i = 0; i < n; i++) {
-        double m = importance != NULL ? (double)importance[i] : 1.0, v = m * (double)w[i];
+        double m = importance != NULL ? (double)importance[i] : 1.0, v = m * (double)w[i], b1 = code[i] & 1, b2 = code[i] >> 1;
 
-        if (code[i] & 1) s11 += m, t1 += v;
-        if (code[i] & 2) s22 += m, t2 += v;
-        if (code[i] == 3) s12 += m;
+        s11 += b1 * m;
+        t1 += b1 * v;
+        s22 += b2 * m;
+        t2 += b2 * v;
+        s12 += b1 * b2 * m;
     }
     det = s11 * s22 - s12 * s12;
     if (det > 1e-9 * s11 * s22) {

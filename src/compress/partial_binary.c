@@ -4,7 +4,6 @@
 #include "compress/partial_binary.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -25,32 +24,50 @@ static int check(const float *w, uint64_t rows, uint64_t cols, struct pare_diag 
     return PARE_OK;
 }
 
-/* Largest first; equal scores in order of their place. The bits of floats that are not negative order as the floats. */
-static int by_key(const void *a, const void *b)
+/* The want-th largest of n different keys, 0 < want <= n; key is put in another order. */
+static uint64_t nth_largest(uint64_t *key, uint64_t n, uint64_t want)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    uint64_t lo = 0, hi = n - 1;
 
-    return x < y ? 1 : x > y ? -1 : 0;
+    while (lo < hi) { /* Hoare's selection with the middle key: rows of scores are in no particular order */
+        uint64_t pivot = key[lo + (hi - lo) / 2], i = lo, j = hi;
+
+        for (;;) {
+            uint64_t t;
+
+            while (key[i] > pivot) i++;
+            while (key[j] < pivot) j--;
+            if (i >= j) break;
+            t = key[i];
+            key[i++] = key[j];
+            key[j--] = t;
+        }
+        if (want - 1 <= j) hi = j;
+        else lo = j + 1;
+    }
+    return key[want - 1];
 }
 
-/* Marks the share of the run's columns [c0, c1) with the largest scores. key: [rows * RUN] or more. */
+/* Score above, place below: all keys differ, and of equal scores the first comes first. The bits of floats that are not negative order as
+ * the floats do. */
+static uint64_t key_of(float v, const float *weight, uint64_t c, uint64_t place)
+{
+    return (uint64_t)pare_f32_bits(weight != NULL ? v * v * weight[c] : fabsf(v)) << 32 | (uint32_t)~place;
+}
+
+/* Marks the share of the run's columns [c0, c1) with the largest scores. key: [rows * run]. */
 static void mark_run(struct pare_partial *p, uint64_t *key, const float *w, const float *weight, double share, uint64_t c0, uint64_t c1)
 {
-    uint64_t n = 0, want = (uint64_t)(share * (double)((c1 - c0) * p->rows) + 0.5);
+    uint64_t n = (c1 - c0) * p->rows, want = (uint64_t)(share * (double)n + 0.5), least, i = 0;
 
+    if (want == 0) return;
     for (uint64_t r = 0; r < p->rows; r++)
-        for (uint64_t c = c0; c < c1; c++, n++) {
-            float v = fabsf(w[r * p->cols + c]), s = weight != NULL ? v * v * weight[c] : v;
-
-            key[n] = (uint64_t)pare_f32_bits(s) << 32 | (uint32_t)~n;
-        }
-    if (want < n) qsort(key, n, sizeof *key, by_key);
-    for (uint64_t i = 0; i < want && i < n; i++) {
-        uint64_t at = (uint32_t)~(uint32_t)key[i];
-
-        p->salient[at / (c1 - c0) * p->cols + c0 + at % (c1 - c0)] = 1;
-    }
-    p->n_salient += want < n ? want : n;
+        for (uint64_t c = c0; c < c1; c++, i++) key[i] = key_of(w[r * p->cols + c], weight, c, i);
+    least = nth_largest(key, n, want);
+    i = 0;
+    for (uint64_t r = 0; r < p->rows; r++)
+        for (uint64_t c = c0; c < c1; c++, i++) p->salient[r * p->cols + c] = key_of(w[r * p->cols + c], weight, c, i) >= least;
+    p->n_salient += want;
 }
 
 static int mark(struct pare_partial *p, const float *w, const float *weight, double share, struct pare_diag *diag)

@@ -62,10 +62,12 @@ int pare_partial_pack(const struct pare_partial *p, struct pare_buf *buf, struct
     uint64_t cells = p->rows * p->cols, best = UINT64_MAX;
     uint32_t k = 0;
 
-    for (uint32_t i = 0; i < 20; i++) {
+    for (uint32_t i = 0; i < 32; i++) { /* the sum falls, then rises */
         uint64_t bits = mask_bits(p, i);
 
-        if (bits < best) best = bits, k = i;
+        if (bits >= best) break;
+        best = bits;
+        k = i;
     }
     *size = (struct pare_partial_size){ .mask = HEADER + best, .signs = cells - p->n_salient, .values = 8 * p->n_salient,
                                         .scales = 16 * p->rows * (2 * (uint64_t)p->n_runs + 1) };

@@ -221,17 +221,19 @@ static void file_and_product(void **state)
 /* Means over all matrices of layers; the head stays as it is. */
 struct plan { struct pare_partial_settings s; double n, codes, mask, all; };
 
+static struct pare_feedback *factor; /* of each input, made when first needed */
+
 static int weight(void *user, const struct pare_lab *lab, uint32_t i, float *w, struct pare_diag *diag)
 {
     struct plan *p = user;
     const struct pare_lab_weight *m = &lab->weight[i];
-    struct pare_feedback f;
+    struct pare_feedback *f = &factor[m->in - lab->in.s];
     struct pare_partial b;
     struct pare_partial_size size;
 
     if (strncmp(m->name, "blk.", 4) != 0) return 1;
-    PARE_FORWARD(pare_feedback_create(&f, m->in->xx, m->cols, &(struct pare_feedback_settings){ 0 }, r->job, diag));
-    PARE_FORWARD(pare_partial_create(&b, w, m->rows, m->cols, &f, &p->s, r->job, diag));
+    if (f->ut == NULL) PARE_FORWARD(pare_feedback_create(f, m->in->xx, m->cols, &(struct pare_feedback_settings){ 0 }, r->job, diag));
+    PARE_FORWARD(pare_partial_create(&b, w, m->rows, m->cols, f, &p->s, r->job, diag));
     PARE_FORWARD(pare_partial_pack(&b, NULL, &size, diag));
     pare_partial_decode(&b, w);
     p->n += (double)(m->rows * m->cols);
@@ -239,7 +241,6 @@ static int weight(void *user, const struct pare_lab *lab, uint32_t i, float *w, 
     p->mask += (double)size.mask;
     p->all += (double)(size.mask + size.signs + size.values + size.scales);
     pare_partial_free(&b);
-    pare_feedback_free(&f);
     return 0;
 }
 
@@ -285,11 +286,14 @@ static int open_rig(void **state)
 {
     (void)state;
     rig_open(r, 256, 12, 2, true);
+    factor = pare_zalloc(r->lab.in.n, sizeof *factor);
     return 0;
 }
 static int close_rig(void **state)
 {
     (void)state;
+    for (uint32_t i = 0; i < r->lab.in.n; i++) pare_feedback_free(&factor[i]);
+    pare_free(factor);
     rig_close(r);
     return 0;
 }
