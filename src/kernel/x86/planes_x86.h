@@ -8,11 +8,12 @@
 #define AHEAD 4096
 #define LANES (16 / HALVES) /* dwords of a register */
 
-/* The lines of a group, some kilobytes ahead: hardware stops at the end of a page. Past the matrix nothing is lost, a prefetch cannot
- * fault. */
-VI void fetch_ahead(const uint8_t *w, uint64_t lines)
+/* A line that is read once comes from memory; it is asked for some kilobytes ahead, because hardware stops at the end of a page. Past the
+ * matrix nothing is lost, a prefetch cannot fault. */
+VI vi line(const uint8_t *w)
 {
-    for (uint64_t i = 0; i < lines; i++) __builtin_prefetch(w + AHEAD + i * LINE, 0, 3);
+    __builtin_prefetch(w + AHEAD, 0, 3);
+    return vi_load(w);
 }
 
 /* acc[j] += coef * byte j of each dword, unsigned. */
@@ -40,7 +41,7 @@ VI void count_planes(vi acc[4], const uint8_t *w, uint64_t w_stride, int32_t cw,
     vi s[4] = { vi_zero(), vi_zero(), vi_zero(), vi_zero() };
 
     for (uint32_t b = 0; b < n; b++) {
-        vi v = vi_load(w + b * w_stride);
+        vi v = line(w + b * w_stride);
 
         for (int j = 0; j < nj; j++) {
             vi k = vi_bcast32(x + (uint64_t)b * x_stride + j);
@@ -75,7 +76,6 @@ VI void popcount_half(int32_t *dot, int32_t base, const uint8_t *w, uint32_t bit
 static void popcount(int32_t *dot, int32_t base, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint32_t *x, uint32_t x_stride,
                      uint32_t planes, const int32_t *cx, uint32_t blocks, bool by_xor)
 {
-    fetch_ahead(w, (uint64_t)blocks * bits);
     for (int h = 0; h < HALVES; h++) {
         const uint8_t *at = w + h * (LINE / HALVES);
 
@@ -91,7 +91,7 @@ VI void add_run(vi *even, vi *odd, const uint8_t *w, uint64_t w_stride, const ui
     vi lo = vi_zero(), hi = vi_zero();
 
     for (uint32_t b = 0; b < n; b++) {
-        vi v = vi_load(w + b * w_stride), n0 = vi_and(v, low), n1 = vi_and(vi_srl16(v, 4), low);
+        vi v = line(w + b * w_stride), n0 = vi_and(v, low), n1 = vi_and(vi_srl16(v, 4), low);
         const uint8_t *t = table + b * LINE;
 
         lo = vi_add8(lo, vi_add8(vi_shuffle(vi_bcast128(t), n0), vi_shuffle(vi_bcast128(t + 32), n1)));
@@ -135,7 +135,6 @@ VI void lookup_half(int32_t *dot, int32_t base, bool halve, const uint8_t *w, ui
 static void lookup(int32_t *dot, int32_t base, bool halve, const uint8_t *w, uint32_t bits, const int32_t *cw, const uint8_t *table,
                    uint32_t blocks, uint32_t run, bool narrow)
 {
-    fetch_ahead(w, (uint64_t)blocks * bits);
     for (int h = 0; h < HALVES; h++) {
         const uint8_t *at = w + h * (LINE / HALVES);
 
@@ -155,7 +154,7 @@ static void flookup(float *y, const uint8_t *w, uint32_t bits, const float *alph
 
             for (uint32_t b = 0; b < blocks; b++) {
                 const float *t = table + (uint64_t)b * 256;
-                vi v = vi_load(at + (uint64_t)b * bits * LINE);
+                vi v = line(at + (uint64_t)b * bits * LINE);
 
                 s[0] = vf_add(s[0], vf_gather(t, vi_and(v, m)));
                 s[1] = vf_add(s[1], vf_gather(t, vi_and(vi_srl32(v, 8), m)));
