@@ -27,9 +27,9 @@ static float magnitude(const float *w, uint32_t n)
     return top;
 }
 
-static float code_of(float w, float inverse, const struct pare_grid *g) { return whole(clamp(w * inverse, (float)g->lo, (float)g->hi)); }
+static float code_of(float w, float inverse, const struct pare_levels *g) { return whole(clamp(w * inverse, (float)g->lo, (float)g->hi)); }
 
-static double error_of(const float *w, const float *importance, uint32_t n, float scale, const struct pare_grid *g)
+static double error_of(const float *w, const float *importance, uint32_t n, float scale, const struct pare_levels *g)
 {
     float inverse = 1.0f / scale;
     double sum = 0;
@@ -49,7 +49,7 @@ static float scale_of(float s)
     return s > 0 && s <= 65504.0f ? s : 0;
 }
 
-float pare_grid_group(int16_t *q, float *w, const float *importance, uint32_t n, const struct pare_grid *g)
+float pare_levels_group(int16_t *q, float *w, const float *importance, uint32_t n, const struct pare_levels *g)
 {
     float range = 2.0f * magnitude(w, n) / (float)(g->hi - g->lo), best = scale_of(range);
 
@@ -78,8 +78,8 @@ float pare_grid_group(int16_t *q, float *w, const float *importance, uint32_t n,
     return best;
 }
 
-int pare_grid_round(float *w, int16_t *q, float *scale, uint64_t rows, uint64_t cols, uint32_t group, const float *importance,
-                    const struct pare_grid *g, struct pare_diag *diag)
+int pare_levels_round(float *w, int16_t *q, float *scale, uint64_t rows, uint64_t cols, uint32_t group, const float *importance,
+                    const struct pare_levels *g, struct pare_diag *diag)
 {
     uint64_t groups;
 
@@ -89,7 +89,7 @@ int pare_grid_round(float *w, int16_t *q, float *scale, uint64_t rows, uint64_t 
         for (uint64_t k = 0; k < groups; k++) {
             uint64_t at = r * cols + k * group, left = cols - k * group;
             uint32_t n = left < group ? (uint32_t)left : group;
-            float s = pare_grid_group(q != NULL ? q + at : NULL, w + at, importance != NULL ? importance + k * group : NULL, n, g);
+            float s = pare_levels_group(q != NULL ? q + at : NULL, w + at, importance != NULL ? importance + k * group : NULL, n, g);
 
             if (scale != NULL) scale[r * groups + k] = s;
         }

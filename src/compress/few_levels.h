@@ -18,17 +18,17 @@
 #define PARE_FLEXQ_BITS 6
 
 /* A grid of whole numbers lo .. hi, lo < 0 < hi. */
-struct pare_grid {
+struct pare_levels {
     int32_t lo, hi;
     bool    search; /* the range is shrunk in steps of 5 % down to 0.4 of it as long as the weighted squared error falls */
 };
 
-/* pare_grid_group rounds n weights to codes q; w becomes code * scale. The range is 2 max|w| and the scale range / (hi - lo).
+/* pare_levels_group rounds n weights to codes q; w becomes code * scale. The range is 2 max|w| and the scale range / (hi - lo).
  * importance [n] or NULL for 1 each. @return the scale; 0 where every weight is 0 or one is not finite (codes and weights are 0 then). */
-float pare_grid_group(int16_t *q, float *w, const float *importance, uint32_t n, const struct pare_grid *g);
+float pare_levels_group(int16_t *q, float *w, const float *importance, uint32_t n, const struct pare_levels *g);
 /* All groups of w [rows][cols]; the last one of a row may be short. q [rows][cols] and scale [rows][groups] may be NULL. */
-int pare_grid_round(float *w, int16_t *q, float *scale, uint64_t rows, uint64_t cols, uint32_t group, const float *importance,
-                    const struct pare_grid *g, struct pare_diag *diag);
+int pare_levels_round(float *w, int16_t *q, float *scale, uint64_t rows, uint64_t cols, uint32_t group, const float *importance,
+                    const struct pare_levels *g, struct pare_diag *diag);
 /* Four levels anywhere: scale (max - min) / 3 and a whole zero point, the plain rounding to 2 bits that others are compared with. */
 void pare_two_bit_group(float *w, uint32_t n);
 

@@ -30,7 +30,7 @@ static float *squares(const struct pare_lab_weight *w)
 enum how { GRID, TWO_BITS, DUAL };
 struct plan {
     enum how how;
-    struct pare_grid grid;
+    struct pare_levels grid;
     uint32_t group, rounds, bits;             /* bits of activations, 0: as they are */
     bool weighted;
     const char *only;                         /* NULL: every role */
@@ -47,7 +47,7 @@ static int weight(void *user, const struct pare_lab *lab, uint32_t i, float *w, 
     if (!inside(m) || (p->only != NULL && strcmp(p->only, m->role) != 0)) return 1;
     imp = p->weighted ? squares(m) : NULL;
     if (p->how == GRID) {
-        PARE_FORWARD(pare_grid_round(w, NULL, NULL, m->rows, m->cols, p->group, imp, &p->grid, diag));
+        PARE_FORWARD(pare_levels_round(w, NULL, NULL, m->rows, m->cols, p->group, imp, &p->grid, diag));
     } else if (p->how == TWO_BITS) {
         for (uint64_t k = 0; k < m->rows; k++)
             for (uint64_t c = 0; c < m->cols; c += p->group)
@@ -161,7 +161,7 @@ static void dual_on_text(void **state)
 /* Nearest point of a grid by trying all of them. */
 static void grids(void **state)
 {
-    static const struct pare_grid g[] = { { -2, 2, false }, { -2, 1, false }, { -31, 31, false }, { -1, 1, true }, { -2, 2, true } };
+    static const struct pare_levels g[] = { { -2, 2, false }, { -2, 1, false }, { -31, 31, false }, { -1, 1, true }, { -2, 2, true } };
     float w[70], v[70], imp[70];
     int16_t q[70];
 
@@ -175,7 +175,7 @@ static void grids(void **state)
             imp[i] = 1 + pare_rng_f32(k, PARE_RNG_TEST, 1000 + i);
             if (fabs((double)w[i]) > top) top = fabs((double)w[i]);
         }
-        s = pare_grid_group(q, w, imp, 70, &g[k]);
+        s = pare_levels_group(q, w, imp, 70, &g[k]);
         if (!g[k].search) assert_true(fabs((double)s - 2 * top / (g[k].hi - g[k].lo)) <= 1e-3 * (double)s); /* a half has 11 bits */
         for (uint32_t i = 0; i < 70; i++) {
             double best = INFINITY;
@@ -200,12 +200,12 @@ static void grids(void **state)
         }
     }
     memset(w, 0, sizeof w);
-    assert_true(pare_grid_group(q, w, NULL, 70, &g[0]) == 0 && q[3] == 0);
+    assert_true(pare_levels_group(q, w, NULL, 70, &g[0]) == 0 && q[3] == 0);
     w[5] = NAN;
-    assert_true(pare_grid_group(q, w, NULL, 70, &g[0]) == 0 && w[5] == 0);
+    assert_true(pare_levels_group(q, w, NULL, 70, &g[0]) == 0 && w[5] == 0);
     w[5] = 1e38f;
-    assert_true(pare_grid_group(q, w, NULL, 70, &g[4]) == 0 && w[5] == 0);
-    assert_int_equal(pare_grid_round(w, NULL, NULL, 1, 70, 0, NULL, &g[0], NULL), PARE_E_USAGE);
+    assert_true(pare_levels_group(q, w, NULL, 70, &g[4]) == 0 && w[5] == 0);
+    assert_int_equal(pare_levels_round(w, NULL, NULL, 1, 70, 0, NULL, &g[0], NULL), PARE_E_USAGE);
     w[5] = NAN;
     pare_two_bit_group(w, 70);
     assert_true(w[5] == 0);
