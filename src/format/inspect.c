@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "format/checkpoint_private.h"
 #include "format/inspect_check.h"
+#include "format/inspect_hamming.h"
 
 #define LONG_ARRAY 16u /* longer ones show their first elements only */
 #define FIRST 8u
@@ -126,18 +127,20 @@ static int describe(json_t **out, const struct pare_checkpoint *c, struct pare_d
     return PARE_NOMEM(diag);
 }
 
-int pare_inspect(const char *path, bool check_data, char **json_out, struct pare_job *job, struct pare_diag *diag)
+int pare_inspect(const char *path, unsigned what, char **json_out, struct pare_job *job, struct pare_diag *diag)
 {
     struct pare_checkpoint *c = NULL;
-    json_t                 *doc = NULL, *check = NULL;
+    json_t                 *doc = NULL, *check = NULL, *hamming = NULL;
     int                     rc;
 
     PARE_USAGE_CHECK(diag, path != NULL && json_out != NULL);
     *json_out = NULL;
     if ((rc = pare_checkpoint_open(&c, path, diag)) < 0) goto out;
     if ((rc = describe(&doc, c, diag)) < 0) goto out;
-    if (check_data && (rc = pare_check_data(&check, c, job, diag)) < 0) goto out;
-    if (check_data && json_object_set_new(doc, "check", check) != 0) rc = PARE_NOMEM(diag);
+    if ((what & PARE_INSPECT_CHECK) != 0 && (rc = pare_check_data(&check, c, job, diag)) < 0) goto out;
+    if (check != NULL && json_object_set_new(doc, "check", check) != 0) rc = PARE_NOMEM(diag);
+    if (rc == PARE_OK && (what & PARE_INSPECT_HAMMING) != 0) rc = pare_hamming_report(&hamming, c, job, diag);
+    if (hamming != NULL && json_object_set_new(doc, "hamming", hamming) != 0) rc = PARE_NOMEM(diag);
     if (rc == PARE_OK) *json_out = pare_json_text(doc);
     if (rc == PARE_OK && *json_out == NULL) rc = PARE_NOMEM(diag);
 out:

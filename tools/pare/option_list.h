@@ -94,6 +94,7 @@ OPT(bench_type, "type", 0, V(bench), TEXT, "T", 0, 0, "q8_0", NULL, "type of the
 OPT(roofline, "roofline", 0, V(bench), FLAG, NULL, 0, 0, NULL, NULL, "count operations and bytes of each operator and predict the tests from this machine's measured peaks")
 OPT(kernels, "kernels", 0, V(bench), FLAG, NULL, 0, 0, NULL, NULL, "measure single kernels")
 OPT(check, "check", 0, V(inspect), FLAG, NULL, 0, 0, NULL, NULL, "read all weights, count what is no number")
+OPT(hamming, "hamming", 0, V(inspect), FLAG, NULL, 0, 0, NULL, NULL, "share of one bits in the matrices at 8 bits, and after a constant shift")
 OPT(pack, "pack", 0, V(convert), FLAG, NULL, 0, 0, NULL, NULL, "store matrices as the kernels read them: loading copies nothing, and several processes share them; --type is keep unless given")
 OPT(convert_type, "type", 0, V(convert), TEXT, "T", 0, 0, NULL, NULL, "type of all matrices: f32, f16, bf16, q8_0, q4_k, ...; keep changes the container only")
 

@@ -172,6 +172,23 @@ static void print_check(const json_t *check)
     json_array_foreach(json_object_get(check, "bad_tensors"), i, t) printf("  %s\n", pare_cli_value_text(t, 0, name, sizeof name));
 }
 
+static void print_hamming(const json_t *h, bool each)
+{
+    size_t  i;
+    json_t *t;
+    char    name[256];
+
+    if (h == NULL) return;
+    printf("\nOne bits at 8 bits and one scale a tensor: %.4f, after a shift by %.0f %.4f; %.0f weights held%s\n", pare_cli_number(h, "rate"),
+           pare_cli_number(h, "delta"), pare_cli_number(h, "shifted"), pare_cli_number(h, "held"), each ? "" : " (-v shows each tensor)");
+    json_array_foreach(json_object_get(h, "tensors"), i, t)
+    {
+        if (!each) break;
+        printf("  %-48s %.4f %.4f %8.0f\n", pare_cli_clean(pare_cli_string(t, "name"), 48, name, sizeof name), pare_cli_number(t, "rate"),
+               pare_cli_number(t, "shifted"), pare_cli_number(t, "held"));
+    }
+}
+
 static void print_people(const struct pare_cli *c, const json_t *v)
 {
     const json_t *tensors = json_object_get(v, "tensors");
@@ -192,6 +209,7 @@ static void print_people(const struct pare_cli *c, const json_t *v)
     if (PARE_FLAG(c, verbose)) print_each(tensors);
     else print_groups(tensors, false);
     print_check(json_object_get(v, "check"));
+    print_hamming(json_object_get(v, "hamming"), PARE_FLAG(c, verbose));
 }
 
 int pare_verb_inspect(const struct pare_cli *c)
@@ -203,7 +221,7 @@ int pare_verb_inspect(const struct pare_cli *c)
     int              rc = pare_cli_job(c, &job);
 
     if (rc != 0) return rc;
-    if (pare_inspect(c->arg[0], PARE_FLAG(c, check), &doc, job, &diag) < 0) {
+    if (pare_inspect(c->arg[0], (PARE_FLAG(c, check) ? PARE_INSPECT_CHECK : 0u) | (PARE_FLAG(c, hamming) ? PARE_INSPECT_HAMMING : 0u), &doc, job, &diag) < 0) {
         rc = pare_cli_fail(c, &diag);
     } else if (PARE_FLAG(c, json)) {
         rc = pare_cli_json(doc);

@@ -33,7 +33,7 @@ VERB(bench, "[MODEL]", 0, 1, "speed, beside what this machine can do",
      "pare bench small.gguf --tests pp512,tg128,tg128@4096")
 VERB(inspect, "MODEL", 1, 1, "metadata, tensors and sizes of a model file",
      "Shows what a file holds without loading it. With --check every byte of the weights is read, and values that are no numbers "
-     "are counted.",
+     "are counted. With --hamming each matrix is rounded to 8 bits and its share of one bits shown, before and after a constant shift.",
      "pare inspect small.gguf --check")
 VERB(convert, "MODEL -o OUT.gguf", 1, 1, "write a model as GGUF with one type for all matrices",
      "A change of container or type without a search: `pare fit` does better at the same size. A matrix whose width does not "

@@ -9,6 +9,10 @@ try "inspect -v names every tensor" 0 inspect $model -v
 out_has "model.layers.5.mlp.up_proj.weight"
 try "inspect --check" 0 inspect $model --check --json
 json_is check.nan 0; json_is check.inf 0
+try "inspect --hamming" 0 inspect $model --hamming --json
+json_is hamming.delta 16; json_true hamming.rate '>' 0.4; json_true hamming.shifted '<' 0.42; json_has hamming.tensors[0].rate hamming.tensors[0].held
+try "inspect --hamming -v for people" 0 inspect $model --hamming -v
+out_has "One bits at 8 bits"
 try "convert" 0 convert $model -o "$tmp/q8.gguf" --type q8_0 --json -q
 json_is output "$tmp/q8.gguf"; err_empty
 json_is bytes "$(wc -c <"$tmp/q8.gguf" | tr -d ' ')"
