@@ -47,5 +47,6 @@ const struct pare_method pare_method_bitmod = {
     .acceptance = "the squared error of the type taken is at most that of each of the four; 3 and 4 bits in groups of 128 lose less than "
                   "symmetric whole numbers; the product from sums by code is that of decoded weights to 1e-5",
     .measured = "demo-llama, groups of 128, 4 windows of 256: 3 bits divergence 0.308 instead of 0.605 (perplexity 366.7 instead of 494.6, original 262.3), "
-                "4 bits 0.081 instead of 0.101 (274.5 instead of 305.2); 0.06 bits a weight more for the type", PARE_OPTIONS(options),
+                "4 bits 0.081 instead of 0.101 (274.5 instead of 305.2); 0.06 bits a weight more for the type. "
+                "SmolLM2-135M, 2 windows: 3 bits 3.00 instead of 5.01, 4 bits 0.758 instead of 1.287", PARE_OPTIONS(options),
 };

@@ -12,5 +12,6 @@ const struct pare_method pare_method_otaro = {
     .acceptance = "cutting 8 bits to 3 .. 7 gives the bytes of encoding the original at that width; perplexity at 8 bits within 1 % of the original; "
                   "divergence grows with every bit dropped; the middle of the interval loses less than its lower end",
     .measured = "demo-llama, 4 windows of 256: divergence 0.00017 (8 bits), 0.0024 (6), 0.0093 (5), 0.037 (4), 0.158 (3); at 4 bits read at the lower "
-                "end 0.131; perplexity at 8 bits 263.1 of 262.3", PARE_OPTIONS(options),
+                "end 0.131; perplexity at 8 bits 263.1 of 262.3. SmolLM2-135M, 2 windows: 8 bits "
+                "perplexity 42.10 of 41.97, divergence 0.0020; 4 bits 0.528", PARE_OPTIONS(options),
 };

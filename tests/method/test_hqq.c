@@ -39,6 +39,8 @@ static void zero_points(void **state)
         pare_codec_decode(c, s, plain, a);
         RIG_OK(pare_hqq_encode(b, c, s, w, &h, r->job, &r->diag));
         pare_codec_decode(c, s, fitted, b);
+        RIG_OK(pare_hqq_encode(a, c, s, w, &h, NULL, &r->diag)); /* one thread: the same bytes */
+        assert_memory_equal(a, b, bytes);
         for (uint64_t i = 0; i < n; i += 64) {
             double p = lp_of(w + i, plain + i, 64), f = lp_of(w + i, fitted + i, 64);
 
