@@ -28,6 +28,7 @@ TOOLOBJ := $(TOOLSRC:%.c=$(BUILD)/obj/%.o)
 isa_flags = $(if $(filter %_avx2.c,$1),-mavx2 -mfma -mf16c) \
             $(if $(filter %_avx512.c,$1),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512) \
             $(if $(filter %_vnni.c,$1),-mavx512vnni -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512) \
+            $(if $(filter %_vbmi2_vnni.c,$1),-mavx512vbmi2) \
             $(if $(filter %/enc_wide.c,$1),-Wno-psabi)
 
 # Kernels may be left out of an instrumented build (KERNEL_SAN=): a fuzzer of file readers gains nothing there and clang takes minutes.

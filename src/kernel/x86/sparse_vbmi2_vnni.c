@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/kernel/x86/sparse_vbmi2_vnni.c: sparse products with the dot instruction and vpexpandb (VBMI2: Ice Lake, Zen 4 and later). Chosen at run
+ * time beside the vnni tier; results are the same. */
+#include "kernel/x86/sparse_dot_vnni.h"
+#include "kernel/x86/sparse_spread_zmm.h"
+
+#include "kernel/x86/sparse_float_x86.h"
+
+V16 __m512i expand(const uint8_t *p, uint64_t m) { return _mm512_maskz_expand_epi8(m, _mm512_loadu_si512(p)); }
+
+#include "kernel/x86/sparse_int_zmm.h"
+
+SPARSE_TABLE(pare_sparse_vbmi2, 3);

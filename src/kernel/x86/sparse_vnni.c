@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/kernel/x86/sparse_vnni.c: sparse products with the dot instruction, on machines without byte expansion. */
+#include "kernel/x86/sparse_dot_vnni.h"
+#include "kernel/x86/sparse_spread_zmm.h"
+
+#include "kernel/x86/sparse_float_x86.h"
+
+V16 __m512i expand(const uint8_t *p, uint64_t m) { return spread_bytes(p, m); }
+
+#include "kernel/x86/sparse_int_zmm.h"
+
+SPARSE_TABLE(pare_sparse_vnni, 3);
