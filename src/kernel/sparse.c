@@ -20,7 +20,7 @@ uint64_t pare_sparse_dense_bytes(enum pare_sparse_kind kind, enum pare_type type
 {
     uint64_t bytes = 0;
 
-    if (kind == PARE_SPARSE_GROUP) return rows * (2 + cols / 16 * 9 + (cols / 16 + 1) / 2); /* 8 of codes, a scale, half a byte of zero */
+    if (kind == PARE_SPARSE_GROUP) return rows * (2 + cols / 16 * 10);
     return pare_dtype_bytes(pare_dtype_of(type), rows, cols, &bytes) ? bytes : 0;
 }
 
@@ -32,7 +32,7 @@ double pare_sparse_break_even(enum pare_sparse_kind kind, enum pare_type type)
     case PARE_SPARSE_TILED: return size / (2 + size);
     case PARE_SPARSE_MASK: return (size - 1.0 / 8 - (type == PARE_Q8_0 ? 2.0 / 32 : 0)) / (type == PARE_Q8_0 ? 1 : size);
     case PARE_SPARSE_N24: return 1;
-    case PARE_SPARSE_GROUP: return 9.5 / 10.5;
+    case PARE_SPARSE_GROUP: return (10 - 1.0 / 8) / 10;
     case PARE_SPARSE_WIDE: return size / (size + 2.0 / 16);
     case PARE_SPARSE_KINDS: break;
     }

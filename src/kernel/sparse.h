@@ -7,7 +7,7 @@
  *     MASK    f32 f16     a bit for each weight and the weights that stay, spread into registers
  *             q8_0        the same with 8-bit codes and one f16 scale for 32 columns
  *     N24     q8_0        at most 2 of 4 neighbours: codes and 2-bit positions
- *     GROUP   4 bits      groups of 16 columns of a row, gone or there: codes 0..15, a scale, a zero point, the gap to the next (GQSA)
+ *     GROUP   4 bits      groups of 16 columns of a row, gone or there: codes 0..15, a scale, a zero point (GQSA)
  *     WIDE    f32 f16     one column index for 16 outputs, no index a weight (SparseByteNN)
  *
  * Results. Each format gives what the engine's own dense kernels give for the matrix with zeros in place of what was removed, bit for
@@ -16,7 +16,8 @@
  *   fma from +0, and the lanes are added in the one tree. Here the outputs lie in the lanes of a vector, and sixteen vectors are what are
  *   sixteen lanes there.
  * - q8_0 formats: one fma((float)idot * dx, d, acc) for each block of 32 columns, ascending, as gemmq's q8_0.
- * - GROUP: one fma((float)idot * dx, d * s, acc) for each group, idot = sum of (code - zero) * q: as gemmq's q6_K, of which it is a part.
+ * - GROUP: one fma((float)idot * dx, d * s, acc) for each group, idot = sum of (code - zero) * q: as gemmq's q6_K, where scales below
+ *   128 make it a part of that.
  * So a row of activations gives the same bits alone and in a batch, for any number of threads and in every tier. */
 #ifndef PARE_KERNEL_SPARSE_H
 #define PARE_KERNEL_SPARSE_H
@@ -37,9 +38,8 @@ struct pare_sparse {
     uint64_t  kept;          /* weights that stay; GROUP: groups */
     uint32_t  n_panels;
     uint64_t *at;            /* [n_panels + 1] where a panel begins in data, multiples of 64 */
-    uint32_t *row;           /* [n_panels * 16] which row a lane is, UINT32_MAX: none. NULL: in order */
     uint8_t  *data;          /* PARE_ALIGN-aligned */
-    uint64_t  bytes;         /* of all that a file would hold: header, at, row, data */
+    uint64_t  bytes;         /* of all that a file would hold: header, at, data */
     uint8_t  *image;         /* those bytes, owned */
 };
 
@@ -52,12 +52,11 @@ struct pare_team;
 int pare_sparse_make(struct pare_sparse *s, enum pare_sparse_kind kind, enum pare_type type, const float *w, uint64_t rows, uint64_t cols,
                      const uint64_t *keep, uint64_t words, struct pare_diag *diag);
 
-/* A GROUP matrix. value = d[r] * scale * (code - zero). cols is a multiple of 32. Rows are put side by side by their number of
- * groups, so that the lanes of a panel end together. */
+/* A GROUP matrix. value = d[r] * scale * (code - zero). cols is a multiple of 32. Groups that are not kept are not looked at. */
 struct pare_group4 {
     uint64_t       rows, cols;
     const uint16_t *d;      /* [rows] f16 bits */
-    const uint8_t  *scale;  /* [rows][cols / 16], 0..127 */
+    const uint16_t *scale;  /* [rows][cols / 16], 0..4095: d * scale is exact in f32 */
     const uint8_t  *zero;   /* [rows][cols / 16], 0..15 */
     const uint8_t  *code;   /* [rows][cols], 0..15 */
     const uint8_t  *keep;   /* [rows][cols / 16] */

@@ -7,17 +7,15 @@
  *                            values, f16, in the same order
  * MASK    cols x u16         f32, f16: bit r says whether row r keeps the column; to a multiple of 64 bytes
  *         values             column by column, in each in row order
- *         n_block x (16 x f16 scale, 8 x u64)   q8_0: bit 4 r + c of word j: row r keeps column 4 j + c of the block; then the codes, int8
+ *         n_block x (16 x f16 scale, 8 x u64)   q8_0: bit 4 r + c of word j: row r keeps column 4 j + c of the block; then the codes, int8,
+ *                            with the top bit turned
  * N24     n_block x          16 x f16 scale
  *                            64 bytes: byte 4 r + b holds four positions of row r, of vector v at bits 2 v
  *                            4 x 64 bytes: byte 4 r + b of vector v is the code whose column is 8 v + 4 (b / 2) + position
  * GROUP   16 x f16           d
- *         u32                steps; to 64 bytes
- *         steps x (16 x u8 gap, 16 x u8 scale, 8 x u8 zeros: row r and row r + 8 << 4)      step k is the k-th group of each row:
- *         steps x 128        its codes, from a multiple of 64 on: 2 x 64 bytes, byte 16 i + c of plane p: row 4 i + p, and row
- *                            4 i + p + 2 in the high half, column c.
- *                            A row that has ended, or whose next group is more than 255 groups away, has a group of zeros with
- *                            scale 0
+ *         n_group x u16      bit r: row r has this run of 16 columns; to a multiple of 64 bytes. Then for each run, with k rows that have it:
+ *         k x u16            scale, and the zero point << 12
+ *         2 x k x 4 bytes    codes: byte c of plane h is column 4 h + c, and column 8 + 4 h + c << 4
  * WIDE    16 x u32           how many columns c with c mod 16 = j stay, for j = 0..15
  *         u16                c / 16 of those of j = 0, then of j = 1 ...; to a multiple of 64 bytes
  *         values             16 x f32 or f16 for each, in that order */
@@ -30,23 +28,15 @@
 #define PARE_SPARSE_VOID (PARE_SPARSE_TILE * 16u) /* a place behind the tile */
 #define PARE_SPARSE_MASK_HEAD 96u
 #define PARE_SPARSE_N24_BLOCK 352u
-#define PARE_SPARSE_GROUP_HEAD 40u
 
 static inline uint64_t pare_sparse_up64(uint64_t n) { return (n + 63) & ~(uint64_t)63; }
 static inline uint32_t pare_sparse_tiles(const struct pare_sparse *s) { return (uint32_t)((s->cols + PARE_SPARSE_TILE - 1) / PARE_SPARSE_TILE); }
-static inline uint32_t pare_sparse_steps(const struct pare_sparse *s, uint32_t panel) { return pare_le32(s->data + s->at[panel] + 32); }
-/* Writes the sums of a panel to their rows: acc [16] of token t. */
+/* Writes the sums of a panel to their rows: acc [16], y of one token. */
 static inline void pare_sparse_put(const struct pare_sparse *s, uint32_t panel, float *y, const float acc[16])
 {
-    const uint64_t r0 = (uint64_t)panel * 16;
+    const uint64_t r0 = (uint64_t)panel * 16, left = s->rows - r0;
 
-    for (uint32_t r = 0; r < 16; r++) {
-        if (s->row != NULL) {
-            if (s->row[r0 + r] != UINT32_MAX) y[s->row[r0 + r]] = acc[r];
-        } else if (r0 + r < s->rows) {
-            y[r0 + r] = acc[r];
-        }
-    }
+    memcpy(y + r0, acc, (left < 16 ? left : 16) * sizeof *y);
 }
 
 extern const struct pare_sparse_kernels pare_sparse_ref;

@@ -20,7 +20,6 @@ struct source {
     uint64_t        stride;
     float          *row;   /* [cols] */
     const struct pare_group4 *g;
-    const uint32_t *order; /* lane -> row (GROUP) */
 };
 
 /* Counts, and writes where there is memory. */
@@ -134,7 +133,7 @@ static void make_mask_q8(const struct pare_sparse *s, const struct source *in, u
     align(o);
     for (uint64_t q = 0; q < s->cols / 4; q++)
         for (uint32_t i = 0; i < 64; i++)
-            if (kept(s, in, r0 + i / 4, q * 4 + i % 4)) put(o, &(uint8_t){ o->base != NULL ? code_at(in, i / 4, q * 4 + i % 4) : 0 }, 1);
+            if (kept(s, in, r0 + i / 4, q * 4 + i % 4)) put(o, &(uint8_t){ o->base != NULL ? code_at(in, i / 4, q * 4 + i % 4) ^ 0x80 : 0 }, 1);
 }
 
 /* The kept columns of four neighbours, the later place free where fewer than two stay. */
@@ -199,59 +198,29 @@ static void make_wide(const struct pare_sparse *s, const struct source *in, uint
             for (uint64_t r = r0; kept(s, in, r0, c) && r < r0 + 16; r++) put_value(o, s->type, r < s->rows ? weight(s, in, r, c) : 0);
 }
 
-/* The next group of a row, or a step of zeros on the way to it. */
-struct walk { uint64_t at, next; uint8_t gap; bool real; };
-static void advance(struct walk *w, const uint8_t *keep, uint64_t n)
-{
-    while (w->next < n && !keep[w->next]) w->next++;
-    w->real = w->next < n && w->next - w->at <= 255;
-    w->gap = w->next >= n ? 0 : w->real ? (uint8_t)(w->next - w->at) : 255;
-    w->at += w->gap;
-    if (w->real) w->next++;
-}
-
 static void make_group(const struct pare_sparse *s, const struct source *in, uint32_t panel, struct out *o)
 {
-    static const uint8_t none[1] = { 0 };
     const struct pare_group4 *g = in->g;
-    const uint64_t            n = s->cols / 16;
-    uint32_t                  steps = 0;
-    uint64_t                  heads;
+    const uint64_t            n = s->cols / 16, r0 = (uint64_t)panel * 16, r1 = s->rows - r0 < 16 ? s->rows : r0 + 16;
 
-    for (uint32_t r = 0; r < 16; r++) {
-        const uint32_t row = in->order[panel * 16 + r];
-        uint32_t       mine = 0;
+    for (uint64_t r = r0; r < r0 + 16; r++) put16(o, r < r1 ? g->d[r] : 0);
+    for (uint64_t i = 0; i < n; i++) {
+        uint32_t m = 0;
 
-        put16(o, row != UINT32_MAX ? g->d[row] : 0);
-        if (row == UINT32_MAX) continue;
-        for (struct walk w = { 0 }; w.next < n;) {
-            advance(&w, g->keep + row * n, n);
-            if (w.real || w.next < n) mine++;
-        }
-        steps = mine > steps ? mine : steps;
+        for (uint64_t r = r0; r < r1; r++) m |= (uint32_t)(g->keep[r * n + i] != 0) << (r - r0);
+        put16(o, (uint16_t)m);
     }
-    put32(o, steps);
     align(o);
-    heads = pare_sparse_up64((uint64_t)steps * PARE_SPARSE_GROUP_HEAD);
-    if (o->base != NULL) memset(o->base + o->used, 0, heads + steps * 128ull);
-    for (uint32_t r = 0; o->base != NULL && r < 16; r++) {
-        const uint32_t row = in->order[panel * 16 + r];
-        struct walk    w = { 0 };
+    for (uint64_t i = 0; i < n; i++) {
+        for (uint64_t r = r0; r < r1; r++)
+            if (g->keep[r * n + i]) put16(o, (uint16_t)(g->scale[r * n + i] | g->zero[r * n + i] << 12));
+        for (uint64_t h = 0; h < 2; h++)
+            for (uint64_t r = r0; r < r1; r++) {
+                const uint8_t *c = g->code + r * s->cols + i * 16 + 4 * h;
 
-        for (uint32_t k = 0; k < steps; k++) {
-            uint8_t       *h = o->base + o->used + (uint64_t)k * PARE_SPARSE_GROUP_HEAD, *code = o->base + o->used + heads + k * 128ull;
-            const uint32_t plane = r % 4 % 2, high = r % 4 / 2 * 4;
-
-            if (row != UINT32_MAX) advance(&w, g->keep + row * n, n);
-            else advance(&w, none, 1);
-            h[r] = w.gap;
-            if (!w.real) continue;
-            h[16 + r] = g->scale[row * n + w.at];
-            h[32 + r % 8] |= (uint8_t)(g->zero[row * n + w.at] << (r / 8 * 4));
-            for (uint32_t c = 0; c < 16; c++) code[plane * 64 + r / 4 * 16 + c] |= (uint8_t)(g->code[row * s->cols + w.at * 16 + c] << high);
-        }
+                for (uint64_t k = 0; g->keep[r * n + i] && k < 4; k++) put(o, &(uint8_t){ (uint8_t)(c[k] | c[8 + k] << 4) }, 1);
+            }
     }
-    o->used += heads + steps * 128ull;
 }
 
 static void make_panel(const struct pare_sparse *s, const struct source *in, uint32_t panel, struct out *o)
@@ -267,11 +236,10 @@ static void make_panel(const struct pare_sparse *s, const struct source *in, uin
     align(o);
 }
 
-/* One block: header, at, row, data. */
+/* One block: header, at, data. */
 static int make_image(struct pare_sparse *s, const struct source *in, struct pare_diag *diag)
 {
-    const uint64_t head = IMAGE_HEAD + (s->n_panels + 1ull) * sizeof *s->at + (in->order != NULL ? s->n_panels * 64ull : 0);
-    const uint64_t data = pare_sparse_up64(head);
+    const uint64_t data = pare_sparse_up64(IMAGE_HEAD + (s->n_panels + 1ull) * sizeof *s->at);
     struct out     o = { 0 };
 
     for (uint32_t p = 0; p < s->n_panels; p++) make_panel(s, in, p, &o);
@@ -282,8 +250,6 @@ static int make_image(struct pare_sparse *s, const struct source *in, struct par
     memset(s->image + s->bytes, 0, SLACK);
     memcpy(s->image, (uint64_t[5]){ IMAGE_MAGIC, (uint64_t)s->kind | (uint64_t)s->type << 32, s->rows, s->cols, s->kept }, 40);
     s->at = (uint64_t *)(void *)(s->image + IMAGE_HEAD);
-    s->row = in->order != NULL ? (uint32_t *)(void *)(s->at + s->n_panels + 1) : NULL;
-    if (s->row != NULL) memcpy(s->row, in->order, s->n_panels * 64ull);
     s->data = s->image + data;
     o = (struct out){ s->data, 0 };
     for (uint32_t p = 0; p < s->n_panels; p++) {
@@ -343,48 +309,16 @@ int pare_sparse_make(struct pare_sparse *s, enum pare_sparse_kind kind, enum par
     return rc;
 }
 
-/* Rows by their number of groups, the most first; equal ones in order. */
-static void sort_rows(const struct pare_group4 *g, uint32_t *order, uint32_t *count, uint32_t *start)
-{
-    const uint64_t n = g->cols / 16;
-
-    memset(start, 0, (n + 2) * sizeof *start);
-    for (uint64_t r = 0; r < g->rows; r++) {
-        count[r] = 0;
-        for (uint64_t i = 0; i < n; i++) count[r] += g->keep[r * n + i] != 0;
-        start[n - count[r] + 1]++;
-    }
-    for (uint64_t i = 0; i < n; i++) start[i + 1] += start[i];
-    for (uint64_t r = 0; r < g->rows; r++) order[start[n - count[r]]++] = (uint32_t)r;
-}
-
 int pare_sparse_make_group(struct pare_sparse *s, const struct pare_group4 *g, struct pare_diag *diag)
 {
     struct source in = { .g = g };
-    uint32_t     *order = NULL, *count = NULL, *start = NULL;
-    int           rc;
 
     *s = (struct pare_sparse){ .kind = PARE_SPARSE_GROUP, .type = PARE_Q4_0, .rows = g->rows, .cols = g->cols, .n_panels = (uint32_t)((g->rows + 15) / 16) };
     PARE_FORWARD(check_shape(s, diag));
     PARE_FAIL_IF(diag, g->cols % 32 != 0, PARE_E_USAGE, "rows of %" PRIu64 " weights have no whole blocks of 32", g->cols);
     for (uint64_t i = 0; i < g->rows * (g->cols / 16); i++) {
         s->kept += g->keep[i] != 0;
-        PARE_FAIL_IF(diag, g->scale[i] > 127 || g->zero[i] > 15, PARE_E_USAGE, "group %" PRIu64 " has a scale or zero that does not fit", i);
+        PARE_FAIL_IF(diag, g->keep[i] && (g->scale[i] > 4095 || g->zero[i] > 15), PARE_E_USAGE, "group %" PRIu64 " has a scale or zero that does not fit", i);
     }
-    order = pare_alloc_array(s->n_panels * 16ull, sizeof *order);
-    count = pare_alloc_array(g->rows, sizeof *count);
-    start = pare_alloc_array(g->cols / 16 + 2, sizeof *start);
-    if (order == NULL || count == NULL || start == NULL) {
-        rc = PARE_NOMEM(diag);
-    } else {
-        memset(order, 0xff, s->n_panels * 64ull);
-        sort_rows(g, order, count, start);
-        in.order = order;
-        rc = make_image(s, &in, diag);
-    }
-    pare_free(order);
-    pare_free(count);
-    pare_free(start);
-    if (rc < 0) pare_sparse_free(s);
-    return rc;
+    return make_image(s, &in, diag);
 }

@@ -242,7 +242,8 @@ static void group_case(uint64_t rows, uint64_t cols, double density, int mode, u
 {
     const uint64_t n = cols / 16;
     uint16_t *d = pare_alloc_array(rows, 2);
-    uint8_t  *scale = pare_malloc(rows * n), *zero = pare_malloc(rows * n), *code = pare_malloc(rows * cols), *keep = pare_malloc(rows * n);
+    uint16_t *scale = pare_alloc_array(rows * n, 2);
+    uint8_t  *zero = pare_malloc(rows * n), *code = pare_malloc(rows * cols), *keep = pare_malloc(rows * n);
     uint8_t  *bytes = pare_malloc(rows * (cols / 256 * 210));
     float    *want = pare_alloc_array(MAX_N * rows, sizeof(float));
     struct pare_group4 g = { rows, cols, d, scale, zero, code, keep };
@@ -254,7 +255,7 @@ static void group_case(uint64_t rows, uint64_t cols, double density, int mode, u
     make(&m, rows, cols, FREE, 1, seed, mode == 3);
     for (uint64_t r = 0; r < rows; r++) d[r] = pare_f32_to_f16(0.01f + pare_rng_f32(seed, PARE_RNG_TEST, r));
     for (uint64_t i = 0; i < rows * n; i++) {
-        scale[i] = mode == 3 ? 127 : (uint8_t)(draw(seed + 5, i) % 128);
+        scale[i] = mode == 3 ? 127 : (uint16_t)(draw(seed + 5, i) % 128);
         zero[i] = mode == 3 ? (uint8_t)(i % 2 * 15) : (uint8_t)(draw(seed + 6, i) % 16);
         keep[i] = mode == 2 ? i % n == (uint64_t)(i / n % 3) || i % n == n - 1 : pare_rng_f64(seed + 7, PARE_RNG_TEST, i) < (mode == 1 ? (double)(i / n + 1) / (double)rows : density);
     }

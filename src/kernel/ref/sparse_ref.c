@@ -122,7 +122,7 @@ static void mask_q8(ARGS)
                 int8_t code[32][16];
 
                 for (int j = 0; j < 8; j++)
-                    for (int i = 0; i < 64; i++) code[4 * j + i % 4][i / 4] = pare_le64(head + 32 + 8 * j) >> i & 1 ? (int8_t)*codes++ : 0;
+                    for (int i = 0; i < 64; i++) code[4 * j + i % 4][i / 4] = pare_le64(head + 32 + 8 * j) >> i & 1 ? (int8_t)(*codes++ ^ 0x80) : 0;
                 add_block(acc, head, code, a, t, b);
             }
             finish_int(s, p, y + t * ldy, acc);
@@ -152,29 +152,43 @@ static void n24(ARGS)
         }
 }
 
+/* The sum over one group of row number at among the k that have it. */
+static int32_t group_dot(const uint8_t *body, uint32_t k, uint32_t at, const int8_t *q)
+{
+    const int32_t zero = pare_le16(body + 2 * at) >> 12;
+    int32_t       idot = 0;
+
+    for (uint32_t c = 0; c < 16; c++) {
+        const uint8_t b = body[2 * k + (c % 8 / 4 * k + at) * 4 + c % 4];
+
+        idot += ((c < 8 ? b & 15 : b >> 4) - zero) * q[c];
+    }
+    return idot;
+}
+
 static void group(ARGS)
 {
     (void)x, (void)ldx;
     for (uint32_t p = p0; p < p1; p++)
         for (uint32_t t = 0; t < n; t++) {
-            const uint32_t steps = pare_sparse_steps(s, p);
-            const uint8_t *panel = s->data + s->at[p], *head = panel + 64, *code = head + pare_sparse_up64((uint64_t)steps * PARE_SPARSE_GROUP_HEAD);
+            const uint8_t *panel = s->data + s->at[p], *mask = panel + 32, *body = panel + pare_sparse_up64(32 + s->cols / 8);
             float          acc[16] = { 0 };
-            uint64_t       at[16] = { 0 };
 
-            for (uint32_t k = 0; k < steps; k++, head += PARE_SPARSE_GROUP_HEAD, code += 128)
-                for (int r = 0; r < 16; r++) {
-                    const int      zero = head[32 + r % 8] >> (r / 8 * 4) & 15;
-                    const uint64_t block = (at[r] += head[r], pare_qact_block(a, t, at[r] / 2));
-                    int32_t        idot = 0;
+            for (uint64_t g = 0; g < s->cols / 16; g++) {
+                const uint32_t m = pare_le16(mask + 2 * g), k = (uint32_t)__builtin_popcount(m);
+                const uint64_t block = pare_qact_block(a, t, g / 2);
+                uint32_t       at = 0;
 
-                    for (int c = 0; c < 16; c++) {
-                        const int q = code[r % 4 % 2 * 64 + r / 4 * 16 + c] >> (r % 4 / 2 * 4) & 15;
+                for (int r = 0; r < 16; r++) { /* a row that lacks the group adds 0 * 0 */
+                    const bool    have = m >> r & 1;
+                    const int32_t idot = have ? group_dot(body, k, at, a->q + block * 32 + g % 2 * 16) : 0;
+                    const float   scale = have ? (float)(pare_le16(body + 2 * at) & 0xfff) : 0;
 
-                        idot += (q - zero) * a->q[block * 32 + at[r] % 2 * 16 + (uint64_t)c];
-                    }
-                    acc[r] = fmaf((float)idot * a->d[block], pare_f16_to_f32(pare_le16(panel + 2 * r)) * (float)head[16 + r], acc[r]);
+                    acc[r] = fmaf((float)idot * a->d[block], pare_f16_to_f32(pare_le16(panel + 2 * r)) * scale, acc[r]);
+                    at += have;
                 }
+                body += 10 * k;
+            }
             finish_int(s, p, y + t * ldy, acc);
         }
 }

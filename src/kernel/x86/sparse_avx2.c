@@ -18,6 +18,10 @@ V16 v16 spread_f32(const uint8_t *p, uint32_t m)
 
     return (v16){ spread_eight(_mm256_loadu_ps((const float *)(const void *)p), m & 0xff), spread_eight(_mm256_loadu_ps((const float *)(const void *)next), m >> 8) };
 }
+V16 __m256i spread_words(const uint8_t *p, uint32_t m) /* eight of 16 bits, widened */
+{
+    return _mm256_castps_si256(spread_eight(_mm256_castsi256_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p))), m));
+}
 V16 v16 spread_f16(const uint8_t *p, uint32_t m)
 {
     const uint8_t *next = p + 2 * __builtin_popcount(m & 0xff);
@@ -112,58 +116,38 @@ static void n24(SPARSE_ARGS)
         }
 }
 
-/* Rows 4 k + i and 4 k + i + 4 (k even) of one group step: sums of four products. code: the 32 bytes of both, zero: their zeros. */
-V16 __m256i group_pair(__m256i code, uint8_t z0, uint8_t z1, const int8_t *q0, const int8_t *q1)
-{
-    const __m256i q = _mm256_set_m128i(_mm_loadu_si128((const __m128i *)(const void *)q1), _mm_loadu_si128((const __m128i *)(const void *)q0));
-    const __m256i zero = _mm256_set_m128i(_mm_set1_epi8((char)z1), _mm_set1_epi8((char)z0));
-
-    return _mm256_sub_epi32(dot_unsigned(code, q), dot_unsigned(zero, q));
-}
-
-/* d[i], i = 0..3, holds rows 8 h + i and 8 h + 4 + i: their sums in row order. */
-V16 __m256i group_sums(const __m256i d[4])
-{
-    return _mm256_hadd_epi32(_mm256_hadd_epi32(d[0], d[1]), _mm256_hadd_epi32(d[2], d[3]));
-}
-
+/* One group of sixteen columns of eight rows: codes of a plane's rows, four columns each, spread from packed ones. */
 static void group(SPARSE_ARGS)
 {
     (void)x, (void)ldx;
     for (uint32_t p = p0; p < p1; p++)
         for (uint32_t t = 0; t < n; t++) {
-            const uint32_t steps = pare_sparse_steps(s, p);
-            const uint8_t *panel = s->data + s->at[p], *head = panel + 64, *code = head + pare_sparse_up64((uint64_t)steps * PARE_SPARSE_GROUP_HEAD);
+            const uint8_t *panel = s->data + s->at[p], *mask = panel + 32, *body = panel + pare_sparse_up64(32 + s->cols / 8);
             const v16      d = v_load_f16(panel);
-            uint32_t       at[16] = { 0 };
             v16            acc = v_set1(0.0f);
 
-            for (uint32_t k = 0; k < steps; k++, head += PARE_SPARSE_GROUP_HEAD, code += 128) {
-                const int8_t *q[16];
-                float         dx[16];
-                __m256i       sum[2];
-                v16           scale;
+            for (uint64_t g = 0; g < s->cols / 16; g++) {
+                const uint32_t m = pare_le16(mask + 2 * g), k = (uint32_t)__builtin_popcount(m);
+                const uint64_t block = pare_qact_block(a, t, g / 2);
+                const int8_t  *q = a->q + block * 32 + g % 2 * 16;
+                const __m256i  sum = _mm256_set1_epi32(a->sum16[2 * block + g % 2]), low = _mm256_set1_epi8(15);
+                vi             idot = { _mm256_setzero_si256(), _mm256_setzero_si256() };
+                __m256i        s0 = spread_words(body, m & 0xff), s1 = spread_words(body + 2 * __builtin_popcount(m & 0xff), m >> 8);
 
-                for (int r = 0; r < 16; r++) {
-                    const uint64_t block = (at[r] += head[r], pare_qact_block(a, t, at[r] / 2));
+                for (uint32_t h = 0; h < 2; h++) {
+                    const v16     plane = spread_f32(body + 2 * k + 4 * h * k, m);
+                    const __m256i pa = _mm256_castps_si256(plane.a), pb = _mm256_castps_si256(plane.b);
+                    const __m256i q0 = _mm256_set1_epi32((int)pare_le32(q + 4 * h)), q1 = _mm256_set1_epi32((int)pare_le32(q + 8 + 4 * h));
 
-                    q[r] = a->q + block * 32 + at[r] % 2 * 16;
-                    dx[r] = a->d[block];
+                    idot = vi_add(idot, (vi){ dot_unsigned(_mm256_and_si256(pa, low), q0), dot_unsigned(_mm256_and_si256(pb, low), q0) });
+                    idot = vi_add(idot, (vi){ dot_unsigned(_mm256_and_si256(_mm256_srli_epi16(pa, 4), low), q1), dot_unsigned(_mm256_and_si256(_mm256_srli_epi16(pb, 4), low), q1) });
                 }
-                for (int h = 0; h < 2; h++) {
-                    __m256i part[4];
-
-                    for (int i = 0; i < 4; i++) {
-                        const int     r = 8 * h + i;
-                        const __m256i two = load32(code + i % 2 * 64 + 32 * h), c = _mm256_and_si256(i < 2 ? two : _mm256_srli_epi16(two, 4), _mm256_set1_epi8(15));
-
-                        part[i] = group_pair(c, head[32 + r % 8] >> (4 * h) & 15, head[32 + (r + 4) % 8] >> (4 * h) & 15, q[r], q[r + 4]);
-                    }
-                    sum[h] = group_sums(part);
-                }
-                scale.a = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(head + 16))));
-                scale.b = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(head + 24))));
-                acc = v_fma(v_mul((v16){ _mm256_cvtepi32_ps(sum[0]), _mm256_cvtepi32_ps(sum[1]) }, v_load(dx)), v_mul(d, scale), acc);
+                idot.a = _mm256_sub_epi32(idot.a, _mm256_mullo_epi32(_mm256_srli_epi32(s0, 12), sum));
+                idot.b = _mm256_sub_epi32(idot.b, _mm256_mullo_epi32(_mm256_srli_epi32(s1, 12), sum));
+                s0 = _mm256_and_si256(s0, _mm256_set1_epi32(0xfff));
+                s1 = _mm256_and_si256(s1, _mm256_set1_epi32(0xfff));
+                acc = step(acc, idot, a->d[block], v_mul(d, (v16){ _mm256_cvtepi32_ps(s0), _mm256_cvtepi32_ps(s1) }));
+                body += 10 * k;
             }
             finish_int(s, p, y + t * ldy, acc);
         }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * src/kernel/x86/sparse_float_x86.h: the float formats, once, in the words of v16_*.h. A tier says how packed values are spread:
- * spread_f32(p, mask) and spread_f16(p, mask), lane r of the result being the next value where bit r is set, else +0.
+ * spread_f32(p, mask) and spread_f16(p, mask), lane r of the result being the next value where bit r is set, else +0; where it can spread two
+ * columns of f16 as they are, SPREAD_TWO(p, mask of 32 bits, to) does, and SPREAD_TWO is 1.
  *
  * One token at a time is fed from registers. For more, columns are spread into a dense tile in the first cache and multiplied from there,
- * so that finding the weights is paid once for all tokens. */
+ * so that finding the weights is paid once for all tokens. A tile of f16 stays f16: half the bytes to clear and to read, and the
+ * conversion comes with the load. */
 #ifndef PARE_KERNEL_X86_SPARSE_FLOAT_H
 #define PARE_KERNEL_X86_SPARSE_FLOAT_H
 
@@ -14,8 +16,11 @@
 #define SPARSE_ARGS                                                                                                    \
     float *y, uint64_t ldy, const struct pare_sparse *s, const float *x, uint64_t ldx, const struct pare_qact *a, uint32_t n, uint32_t p0, uint32_t p1
 #define SPARSE_TOKENS 8u /* at once */
+#ifndef SPREAD_TWO
+#define SPREAD_TWO 0
+#endif
 
-typedef float sparse_tile[PARE_SPARSE_TILE + 1][16] __attribute__((aligned(64)));
+#define TILE_BYTES(f16) ((PARE_SPARSE_TILE + 1) * ((f16) ? 32u : 64u))
 typedef float sparse_lanes[SPARSE_TOKENS][16][16] __attribute__((aligned(64))); /* [token][c mod 16][row] */
 
 /* The tree over sixteen vectors: what the 16-lane rule does inside of one. */
@@ -35,8 +40,10 @@ static void sparse_finish(const struct pare_sparse *s, uint32_t panel, float *y,
     }
 }
 
+V16 v16 sparse_value(int f16, const uint8_t *p) { return f16 ? v_load_f16(p) : v_load((const float *)(const void *)p); }
+
 /* Columns of a tile, whole sixteens, for `tokens` tokens and `wide` classes of c mod 16 from j on: tokens * wide chains. */
-V16 void sparse_classes(sparse_tile tile, uint32_t whole, const float *x, uint64_t ldx, sparse_lanes lanes, int tokens, int wide, uint32_t j)
+V16 void sparse_classes(int f16, const uint8_t *tile, uint32_t whole, const float *x, uint64_t ldx, sparse_lanes lanes, int tokens, int wide, uint32_t j)
 {
     v16 acc[SPARSE_TOKENS][8];
 
@@ -48,7 +55,7 @@ V16 void sparse_classes(sparse_tile tile, uint32_t whole, const float *x, uint64
     for (uint32_t c = j; c < whole; c += 16) {
 #pragma GCC unroll 8
         for (int i = 0; i < wide; i++) {
-            const v16 w = v_load(tile[c + (unsigned)i]);
+            const v16 w = sparse_value(f16, tile + (c + (unsigned)i) * (f16 ? 32u : 64u));
 
 #pragma GCC unroll 8
             for (int t = 0; t < tokens; t++) acc[t][i] = v_fma(w, v_set1(x[(unsigned)t * ldx + c + (unsigned)i]), acc[t][i]);
@@ -61,56 +68,48 @@ V16 void sparse_classes(sparse_tile tile, uint32_t whole, const float *x, uint64
     }
 }
 
-static void sparse_tile_1(sparse_tile tile, uint32_t whole, const float *x, uint64_t ldx, sparse_lanes lanes)
-{
-    for (uint32_t j = 0; j < 16; j += 8) sparse_classes(tile, whole, x, ldx, lanes, 1, 8, j);
-}
-static void sparse_tile_2(sparse_tile tile, uint32_t whole, const float *x, uint64_t ldx, sparse_lanes lanes)
-{
-    for (uint32_t j = 0; j < 16; j += 4) sparse_classes(tile, whole, x, ldx, lanes, 2, 4, j);
-}
-static void sparse_tile_4(sparse_tile tile, uint32_t whole, const float *x, uint64_t ldx, sparse_lanes lanes)
-{
-    for (uint32_t j = 0; j < 16; j += 2) sparse_classes(tile, whole, x, ldx, lanes, 4, 2, j);
-}
-static void sparse_tile_8(sparse_tile tile, uint32_t whole, const float *x, uint64_t ldx, sparse_lanes lanes)
-{
-    for (uint32_t j = 0; j < 16; j += 2) sparse_classes(tile, whole, x, ldx, lanes, 8, 2, j);
-}
+#define SPARSE_TILE_FN(f16, tokens, wide)                                                                              \
+    static void sparse_tile_##f16##_##tokens(const uint8_t *tile, uint32_t whole, const float *x, uint64_t ldx, sparse_lanes lanes) \
+    {                                                                                                                  \
+        for (uint32_t j = 0; j < 16; j += (wide)) sparse_classes(f16, tile, whole, x, ldx, lanes, tokens, wide, j);    \
+    }
+SPARSE_TILE_FN(0, 1, 8) SPARSE_TILE_FN(0, 2, 4) SPARSE_TILE_FN(0, 4, 2) SPARSE_TILE_FN(0, 8, 2)
+SPARSE_TILE_FN(1, 1, 8) SPARSE_TILE_FN(1, 2, 4) SPARSE_TILE_FN(1, 4, 2) SPARSE_TILE_FN(1, 8, 2)
 
 /* cols columns of a tile; x stands at the tile's first. */
-static void sparse_product(sparse_tile tile, uint32_t cols, const float *x, uint64_t ldx, sparse_lanes lanes, uint32_t tokens)
+static void sparse_product(int f16, const uint8_t *tile, uint32_t cols, const float *x, uint64_t ldx, sparse_lanes lanes, uint32_t tokens)
 {
+    static void (*const fn[2][9])(const uint8_t *, uint32_t, const float *, uint64_t, sparse_lanes) = {
+        { [1] = sparse_tile_0_1, [2] = sparse_tile_0_2, [4] = sparse_tile_0_4, [8] = sparse_tile_0_8 },
+        { [1] = sparse_tile_1_1, [2] = sparse_tile_1_2, [4] = sparse_tile_1_4, [8] = sparse_tile_1_8 },
+    };
     const uint32_t whole = cols & ~15u;
-    uint32_t       t = 0;
 
-    while (t < tokens) {
-        const uint32_t left = tokens - t, k = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-
-        (k == 8 ? sparse_tile_8 : k == 4 ? sparse_tile_4 : k == 2 ? sparse_tile_2 : sparse_tile_1)(tile, whole, x + t * ldx, ldx, lanes + t);
-        t += k;
+    for (uint32_t t = 0, k; t < tokens; t += k) {
+        k = tokens - t >= 8 ? 8 : tokens - t >= 4 ? 4 : tokens - t >= 2 ? 2 : 1;
+        fn[f16][k](tile, whole, x + t * ldx, ldx, lanes + t);
     }
     for (uint32_t c = whole; c < cols; c++)
-        for (t = 0; t < tokens; t++) v_store(lanes[t][c & 15], v_fma(v_load(tile[c]), v_set1(x[t * ldx + c]), v_load(lanes[t][c & 15])));
+        for (uint32_t t = 0; t < tokens; t++)
+            v_store(lanes[t][c & 15], v_fma(sparse_value(f16, tile + c * (f16 ? 32u : 64u)), v_set1(x[t * ldx + c]), v_load(lanes[t][c & 15])));
 }
 
-/* Puts n pairs (a multiple of 16) into the tile. */
-static void sparse_scatter(float *tile, const uint8_t *pos, const uint8_t *values, uint32_t n)
+/* Puts n pairs (a multiple of 16) into a tile of f16. */
+static void sparse_scatter(uint16_t *tile, const uint8_t *pos, const uint8_t *values, uint32_t n)
 {
-    float    v[16] __attribute__((aligned(64)));
-    uint16_t at[16];
+    for (uint32_t i = 0; i < n; i += 4) {
+        const uint64_t at = pare_le64(pos + 2ull * i), v = pare_le64(values + 2ull * i);
 
-    for (uint32_t i = 0; i < n; i += 16) {
-        v_store(v, v_load_f16(values + 2ull * i));
-        memcpy(at, pos + 2ull * i, sizeof at);
-#pragma GCC unroll 16
-        for (int k = 0; k < 16; k++) tile[at[k]] = v[k];
+        tile[at & 0xffff] = (uint16_t)v;
+        tile[at >> 16 & 0xffff] = (uint16_t)(v >> 16);
+        tile[at >> 32 & 0xffff] = (uint16_t)(v >> 32);
+        tile[at >> 48] = (uint16_t)(v >> 48);
     }
 }
 
 static void sparse_tiled(SPARSE_ARGS)
 {
-    sparse_tile  tile;
+    uint16_t     tile[TILE_BYTES(1) / 2] __attribute__((aligned(64)));
     sparse_lanes lanes;
 
     (void)a;
@@ -124,8 +123,8 @@ static void sparse_tiled(SPARSE_ARGS)
                 const uint32_t cols = s->cols - c0 < PARE_SPARSE_TILE ? (uint32_t)(s->cols - c0) : PARE_SPARSE_TILE, pairs = pare_le32(head + c0 / PARE_SPARSE_TILE * 4);
 
                 memset(tile, 0, sizeof tile);
-                sparse_scatter(tile[0], at, at + 2ull * pairs, pairs);
-                sparse_product(tile, cols, x + t * ldx + c0, ldx, lanes, k);
+                sparse_scatter(tile, at, at + 2ull * pairs, pairs);
+                sparse_product(1, (const uint8_t *)tile, cols, x + t * ldx + c0, ldx, lanes, k);
                 at += 4ull * pairs;
             }
             sparse_finish(s, p, y + t * ldy, ldy, lanes, k);
@@ -161,21 +160,46 @@ V16 void sparse_mask_one(int f16, const uint8_t *mask, const uint8_t *values, ui
     }
 }
 
+/* Columns [0, k) of a tile; gives where the next values lie. */
+V16 const uint8_t *sparse_fill(int f16, uint8_t *tile, const uint8_t *mask, const uint8_t *values, uint32_t k)
+{
+    for (uint32_t c = 0; c < k; c++) {
+        const uint32_t m = pare_le16(mask + 2ull * c);
+
+        v_store((float *)(void *)(tile + c * 64ull), sparse_spread(f16, values, m));
+        values += (unsigned)__builtin_popcount(m) * (f16 ? 2u : 4u);
+    }
+    return values;
+}
+#if SPREAD_TWO
+/* Pairs of columns; behind an odd last one of the matrix stand padding masks of 0. */
+V16 const uint8_t *sparse_fill_two(uint8_t *tile, const uint8_t *mask, const uint8_t *values, uint32_t k)
+{
+    for (uint32_t c = 0; c < k; c += 2) {
+        const uint32_t m = pare_le32(mask + 2ull * c);
+
+        spread_two(tile + c * 32ull, values, m);
+        values += (unsigned)__builtin_popcount(m) * 2u;
+    }
+    return values;
+}
+#endif
+
 V16 void sparse_mask_many(int f16, const uint8_t *mask, const uint8_t *values, uint64_t cols, const float *x, uint64_t ldx, sparse_lanes lanes, uint32_t tokens)
 {
-    sparse_tile tile;
+    const int half = f16 && SPREAD_TWO;
+    uint8_t   tile[TILE_BYTES(0)] __attribute__((aligned(64)));
 
     memset(lanes, 0, tokens * sizeof lanes[0]);
     for (uint64_t c0 = 0; c0 < cols; c0 += PARE_SPARSE_TILE) {
         const uint32_t k = cols - c0 < PARE_SPARSE_TILE ? (uint32_t)(cols - c0) : PARE_SPARSE_TILE;
 
-        for (uint32_t c = 0; c < k; c++) {
-            const uint32_t m = pare_le16(mask + 2 * (c0 + c));
-
-            v_store(tile[c], sparse_spread(f16, values, m));
-            values += (unsigned)__builtin_popcount(m) * (f16 ? 2u : 4u);
-        }
-        sparse_product(tile, k, x + c0, ldx, lanes, tokens);
+#if SPREAD_TWO
+        if (f16) values = sparse_fill_two(tile, mask + 2 * c0, values, k);
+        else
+#endif
+            values = sparse_fill(f16, tile, mask + 2 * c0, values, k);
+        sparse_product(half, tile, k, x + c0, ldx, lanes, tokens);
     }
 }
 
@@ -189,15 +213,13 @@ V16 void sparse_mask_float(int f16, SPARSE_ARGS)
             const uint8_t *mask = s->data + s->at[p], *values = mask + pare_sparse_up64(s->cols * 2);
 
             k = n - t < SPARSE_TOKENS ? n - t : SPARSE_TOKENS;
-            if (k == 1) sparse_mask_one(f16, mask, values, s->cols, x + t * ldx, lanes);
+            if (k == 1 && !(f16 && SPREAD_TWO)) sparse_mask_one(f16, mask, values, s->cols, x + t * ldx, lanes);
             else sparse_mask_many(f16, mask, values, s->cols, x + t * ldx, ldx, lanes, k);
             sparse_finish(s, p, y + t * ldy, ldy, lanes, k);
         }
 }
 static void sparse_mask_f32(SPARSE_ARGS) { sparse_mask_float(0, y, ldy, s, x, ldx, a, n, p0, p1); }
 static void sparse_mask_f16(SPARSE_ARGS) { sparse_mask_float(1, y, ldy, s, x, ldx, a, n, p0, p1); }
-
-V16 v16 sparse_value(int f16, const uint8_t *p) { return f16 ? v_load_f16(p) : v_load((const float *)(const void *)p); }
 
 /* A class of one panel: k columns whose indices and values follow each other; acc of each token one chain. */
 V16 void sparse_wide_class(int f16, int tokens, const uint8_t *index, const uint8_t *values, uint32_t k, const float *x, uint64_t ldx, sparse_lanes lanes, uint32_t j)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * src/kernel/x86/sparse_int_zmm.h: the 8- and 4-bit formats in zmm registers. A tier says dot_signed(acc, w, q), the sums of four products of
- * signed bytes, dot_unsigned(acc, u, q) for u up to 15, both exact, and expand(p, mask): bytes from p on where the mask is set. */
+ * src/kernel/x86/sparse_int_zmm.h: the 8- and 4-bit formats in zmm registers. What a tier says: sparse_dot_vnni.h or sparse_avx512.c, and
+ * mask_codes(p, mask), 64 codes from packed ones. */
 #ifndef PARE_KERNEL_X86_SPARSE_INT_ZMM_H
 #define PARE_KERNEL_X86_SPARSE_INT_ZMM_H
 
 #include "kernel/x86/sparse_float_x86.h"
 
-#define SPARSE_QTOKENS 4u
+#define SPARSE_QTOKENS 8u
 typedef __m512i VI;
 
 V16 VI vi_load(const void *p) { return _mm512_loadu_si512(p); }
@@ -22,15 +22,20 @@ static void sparse_finish_int(const struct pare_sparse *s, uint32_t panel, float
     pare_sparse_put(s, panel, y, out);
 }
 
-/* Runs body for 4, then 1 tokens at once: fn(tokens, ...) with tokens known to the compiler. */
+/* Runs fn for 8, 4, 2 and 1 tokens at once, a number that the compiler knows. */
 #define SPARSE_INT_ENTRY(name, fn)                                                                                     \
+    static void name##_8(float *y, uint64_t ldy, const struct pare_sparse *s, const struct pare_qact *a, uint32_t t, uint32_t p) { fn(8, y, ldy, s, a, t, p); } \
+    static void name##_4(float *y, uint64_t ldy, const struct pare_sparse *s, const struct pare_qact *a, uint32_t t, uint32_t p) { fn(4, y, ldy, s, a, t, p); } \
+    static void name##_2(float *y, uint64_t ldy, const struct pare_sparse *s, const struct pare_qact *a, uint32_t t, uint32_t p) { fn(2, y, ldy, s, a, t, p); } \
+    static void name##_1(float *y, uint64_t ldy, const struct pare_sparse *s, const struct pare_qact *a, uint32_t t, uint32_t p) { fn(1, y, ldy, s, a, t, p); } \
     static void name(SPARSE_ARGS)                                                                                      \
     {                                                                                                                  \
         (void)x, (void)ldx;                                                                                            \
         for (uint32_t p = p0; p < p1; p++) {                                                                           \
-            uint32_t t = 0;                                                                                            \
-            for (; n - t >= SPARSE_QTOKENS; t += SPARSE_QTOKENS) fn((int)SPARSE_QTOKENS, y + t * ldy, ldy, s, a, t, p); \
-            for (; t < n; t++) fn(1, y + t * ldy, ldy, s, a, t, p);                                                    \
+            for (uint32_t t = 0, k; t < n; t += k) {                                                                   \
+                k = n - t >= 8 ? 8 : n - t >= 4 ? 4 : n - t >= 2 ? 2 : 1;                                              \
+                (k == 8 ? name##_8 : k == 4 ? name##_4 : k == 2 ? name##_2 : name##_1)(y + t * ldy, ldy, s, a, t, p);  \
+            }                                                                                                          \
         }                                                                                                              \
     }
 
@@ -40,31 +45,33 @@ V16 void sparse_mask_q8(int tokens, float *y, uint64_t ldy, const struct pare_sp
     const uint8_t *head = s->data + s->at[p], *codes = head + pare_sparse_up64(blocks * PARE_SPARSE_MASK_HEAD);
     __m512         acc[SPARSE_QTOKENS];
 
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int t = 0; t < tokens; t++) acc[t] = _mm512_setzero_ps();
     for (uint64_t b = 0; b < blocks; b++, head += PARE_SPARSE_MASK_HEAD) {
-        VI idot[SPARSE_QTOKENS];
+        VI w[8];
 
-#pragma GCC unroll 4
-        for (int t = 0; t < tokens; t++) idot[t] = _mm512_setzero_si512();
 #pragma GCC unroll 8
         for (int j = 0; j < 8; j++) {
             const uint64_t m = pare_le64(head + 32 + 8 * j);
-            const VI       w = expand(codes, m);
 
+            w[j] = mask_codes(codes, m);
             codes += __builtin_popcountll(m);
-#pragma GCC unroll 4
-            for (int t = 0; t < tokens; t++) {
-                const int8_t *q = a->q + pare_qact_block(a, t0 + (unsigned)t, b) * 32;
-
-                idot[t] = dot_signed(idot[t], w, _mm512_set1_epi32((int)pare_le32(q + 4 * j)));
-            }
         }
+#pragma GCC unroll 8
+        for (int t = 0; t < tokens; t++) {
+            const uint64_t block = pare_qact_block(a, t0 + (unsigned)t, b);
+            const int8_t  *q = a->q + block * 32;
+            VI             even = _mm512_set1_epi32(mask_start(a->sum16 + 2 * block)), odd = _mm512_setzero_si512();
+
 #pragma GCC unroll 4
-        for (int t = 0; t < tokens; t++)
-            acc[t] = sparse_step(acc[t], idot[t], _mm512_set1_ps(a->d[pare_qact_block(a, t0 + (unsigned)t, b)]), v_load_f16(head));
+            for (int j = 0; j < 8; j += 2) {
+                even = mask_dot(even, w[j], _mm512_set1_epi32((int)pare_le32(q + 4 * j)));
+                odd = mask_dot(odd, w[j + 1], _mm512_set1_epi32((int)pare_le32(q + 4 * j + 4)));
+            }
+            acc[t] = sparse_step(acc[t], _mm512_add_epi32(even, odd), _mm512_set1_ps(a->d[block]), v_load_f16(head));
+        }
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int t = 0; t < tokens; t++) sparse_finish_int(s, p, y + (unsigned)t * ldy, acc[t]);
 }
 SPARSE_INT_ENTRY(sparse_mask_int, sparse_mask_q8)
@@ -82,99 +89,71 @@ V16 void sparse_n24(int tokens, float *y, uint64_t ldy, const struct pare_sparse
     const uint8_t *at = s->data + s->at[p];
     __m512         acc[SPARSE_QTOKENS];
 
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int t = 0; t < tokens; t++) acc[t] = _mm512_setzero_ps();
     for (uint64_t b = 0; b < s->cols / 32; b++, at += PARE_SPARSE_N24_BLOCK) {
         const VI pos = vi_load(at + 32);
-        VI       w[4], index[4];
+        VI       w[4], index[4], start;
 
 #pragma GCC unroll 4
         for (int v = 0; v < 4; v++) {
             w[v] = vi_load(at + 96 + 64 * v);
             index[v] = n24_index(pos, v);
         }
-#pragma GCC unroll 4
+        start = n24_start(w);
+#pragma GCC unroll 8
         for (int t = 0; t < tokens; t++) {
             const uint64_t block = pare_qact_block(a, t0 + (unsigned)t, b);
-            const VI       lo = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(a->q + block * 32)));
-            const VI       hi = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(a->q + block * 32 + 16)));
-            VI             idot = _mm512_setzero_si512(), other = idot;
+            const VI       lo = n24_input(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(a->q + block * 32))));
+            const VI       hi = n24_input(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(a->q + block * 32 + 16))));
+            VI             idot = start, other = _mm512_setzero_si512();
 
-            idot = dot_signed(idot, w[0], _mm512_shuffle_epi8(lo, index[0]));
-            other = dot_signed(other, w[1], _mm512_shuffle_epi8(lo, index[1]));
-            idot = dot_signed(idot, w[2], _mm512_shuffle_epi8(hi, index[2]));
-            other = dot_signed(other, w[3], _mm512_shuffle_epi8(hi, index[3]));
+            idot = n24_dot(idot, w[0], _mm512_shuffle_epi8(lo, index[0]));
+            other = n24_dot(other, w[1], _mm512_shuffle_epi8(lo, index[1]));
+            idot = n24_dot(idot, w[2], _mm512_shuffle_epi8(hi, index[2]));
+            other = n24_dot(other, w[3], _mm512_shuffle_epi8(hi, index[3]));
             acc[t] = sparse_step(acc[t], _mm512_add_epi32(idot, other), _mm512_set1_ps(a->d[block]), v_load_f16(at));
         }
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int t = 0; t < tokens; t++) sparse_finish_int(s, p, y + (unsigned)t * ldy, acc[t]);
 }
 SPARSE_INT_ENTRY(sparse_n24_int, sparse_n24)
 
-/* d[i] holds four partial sums of row 4 k + i in its 128-bit part k: their sums in row order. */
-V16 VI group_sums(const VI d[4])
-{
-    const VI ab = _mm512_add_epi32(_mm512_unpacklo_epi32(d[0], d[1]), _mm512_unpackhi_epi32(d[0], d[1]));
-    const VI cd = _mm512_add_epi32(_mm512_unpacklo_epi32(d[2], d[3]), _mm512_unpackhi_epi32(d[2], d[3]));
-
-    return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-}
-
-/* The 16 activations of four rows' groups, row 4 k + i in part k. */
-V16 VI group_inputs(const int8_t *q, const uint32_t at[16], int i)
-{
-    VI v = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)(q + at[i])));
-
-    v = _mm512_mask_broadcast_i32x4(v, 0x00f0, _mm_loadu_si128((const __m128i *)(const void *)(q + at[4 + i])));
-    v = _mm512_mask_broadcast_i32x4(v, 0x0f00, _mm_loadu_si128((const __m128i *)(const void *)(q + at[8 + i])));
-    return _mm512_mask_broadcast_i32x4(v, 0xf000, _mm_loadu_si128((const __m128i *)(const void *)(q + at[12 + i])));
-}
-
+/* For one run of 16 columns the rows that have it are a mask, and a row's four codes of a plane are one number of 32 bits. */
 V16 void sparse_group(int tokens, float *y, uint64_t ldy, const struct pare_sparse *s, const struct pare_qact *a, uint32_t t0, uint32_t p)
 {
-    const uint32_t steps = pare_sparse_steps(s, p);
-    const uint8_t *panel = s->data + s->at[p], *head = panel + 64, *code = head + pare_sparse_up64((uint64_t)steps * PARE_SPARSE_GROUP_HEAD);
+    const uint8_t *panel = s->data + s->at[p], *mask = panel + 32, *body = panel + pare_sparse_up64(32 + s->cols / 8);
     const __m512   d = v_load_f16(panel);
-    const VI       nibble = _mm512_set1_epi8(15), row = _mm512_set_epi32(0x0c0c0c0c, 0x0c0c0c0c, 0x0c0c0c0c, 0x0c0c0c0c, 0x08080808, 0x08080808, 0x08080808, 0x08080808,
-                                                                         0x04040404, 0x04040404, 0x04040404, 0x04040404, 0, 0, 0, 0);
-    VI             group = _mm512_setzero_si512();
+    const VI       low = _mm512_set1_epi8(15);
     __m512         acc[SPARSE_QTOKENS];
 
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int t = 0; t < tokens; t++) acc[t] = _mm512_setzero_ps();
-    for (uint32_t k = 0; k < steps; k++, head += PARE_SPARSE_GROUP_HEAD, code += 128) {
-        const __m128i z8 = _mm_loadl_epi64((const __m128i *)(const void *)(head + 32));
-        const VI      z = _mm512_broadcast_i32x4(_mm_and_si128(_mm_unpacklo_epi64(z8, _mm_srli_epi16(z8, 4)), _mm_set1_epi8(15)));
-        const VI      c0 = vi_load(code), c1 = vi_load(code + 64);
-        const VI      c[4] = { _mm512_and_si512(c0, nibble), _mm512_and_si512(c1, nibble), _mm512_and_si512(_mm512_srli_epi16(c0, 4), nibble),
-                               _mm512_and_si512(_mm512_srli_epi16(c1, 4), nibble) };
-        const __m512  dw = _mm512_mul_ps(d, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(head + 16)))));
-        VI            block, at;
-        uint32_t      place[16] __attribute__((aligned(64)));
+    for (uint64_t g = 0; g < s->cols / 16; g++) {
+        const uint32_t  m = pare_le16(mask + 2 * g), k = (uint32_t)__builtin_popcount(m);
+        const __mmask16 rows = (__mmask16)m;
+        const VI        sz = _mm512_maskz_expand_epi32(rows, _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)body)));
+        const VI        c0 = _mm512_maskz_expand_epi32(rows, vi_load(body + 2 * k)), c1 = _mm512_maskz_expand_epi32(rows, vi_load(body + 6 * k));
+        const VI        a0 = _mm512_and_si512(c0, low), a1 = _mm512_and_si512(c1, low), a2 = _mm512_and_si512(_mm512_srli_epi16(c0, 4), low),
+                        a3 = _mm512_and_si512(_mm512_srli_epi16(c1, 4), low), zero = _mm512_srli_epi32(sz, 12);
+        const __m512    dw = _mm512_mul_ps(d, _mm512_cvtepi32_ps(_mm512_and_si512(sz, _mm512_set1_epi32(0xfff))));
 
-        group = _mm512_add_epi32(group, _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)head)));
-        block = _mm512_srli_epi32(group, 1);
-        /* pare_qact_block for token 0 of a */
-        block = _mm512_add_epi32(_mm512_mullo_epi32(_mm512_andnot_si512(_mm512_set1_epi32(PARE_QRUN - 1), block), _mm512_set1_epi32((int)a->stride)),
-                                 _mm512_and_si512(block, _mm512_set1_epi32(PARE_QRUN - 1)));
-        at = _mm512_add_epi32(_mm512_slli_epi32(block, 5), _mm512_slli_epi32(_mm512_and_si512(group, _mm512_set1_epi32(1)), 4));
-        _mm512_store_si512(place, at);
-#pragma GCC unroll 4
+        body += 10 * k;
+#pragma GCC unroll 8
         for (int t = 0; t < tokens; t++) {
-            const uint64_t first = (uint64_t)(t0 + (unsigned)t) * PARE_QRUN;
-            VI             sum[4];
+            const uint64_t block = pare_qact_block(a, t0 + (unsigned)t, g / 2);
+            const int8_t  *q = a->q + block * 32 + g % 2 * 16;
+            VI             idot = dot_words(_mm512_setzero_si512(), zero, _mm512_set1_epi32(-a->sum16[2 * block + g % 2] & 0xffff)), other;
 
-#pragma GCC unroll 4
-            for (int i = 0; i < 4; i++) {
-                const VI q = group_inputs(a->q + first * 32, place, i), zero = _mm512_shuffle_epi8(z, _mm512_add_epi8(row, _mm512_set1_epi8((char)i)));
-
-                sum[i] = _mm512_sub_epi32(dot_unsigned(_mm512_setzero_si512(), c[i], q), dot_unsigned(_mm512_setzero_si512(), zero, q));
-            }
-            acc[t] = sparse_step(acc[t], group_sums(sum), _mm512_i32gather_ps(block, a->d + first, 4), dw);
+            idot = dot_unsigned(idot, a0, _mm512_set1_epi32((int)pare_le32(q)));
+            other = dot_unsigned(_mm512_setzero_si512(), a1, _mm512_set1_epi32((int)pare_le32(q + 4)));
+            idot = dot_unsigned(idot, a2, _mm512_set1_epi32((int)pare_le32(q + 8)));
+            other = dot_unsigned(other, a3, _mm512_set1_epi32((int)pare_le32(q + 12)));
+            acc[t] = sparse_step(acc[t], _mm512_add_epi32(idot, other), _mm512_set1_ps(a->d[block]), dw);
         }
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int t = 0; t < tokens; t++) sparse_finish_int(s, p, y + (unsigned)t * ldy, acc[t]);
 }
 SPARSE_INT_ENTRY(sparse_group_int, sparse_group)

@@ -18,14 +18,15 @@ SPREAD uint64_t spread_ones(uint64_t m)
 /* Byte i: how many bits of m below i are set. ones: spread_ones(m). */
 SPREAD uint64_t spread_before(uint64_t ones) { return ones * 0x0101010101010101u - ones; }
 
-/* Sixteen bytes from *p on where the mask is set, 0 elsewhere; *p moves behind them. 16 bytes from each half's beginning are read. */
+/* Sixteen codes from *p on (kept with their top bit turned) where the mask is set, 0 elsewhere; *p moves behind them. */
 SPREAD __m128i spread_sixteen(const uint8_t **p, uint32_t m)
 {
     const uint64_t a = spread_ones(m & 0xff), b = spread_ones(m >> 8), all = 0x0101010101010101u;
     const uint64_t ia = spread_before(a) | (all - a) << 7, ib = spread_before(b) | (all - b) << 7; /* bit 7: shuffle gives 0 */
-    const __m128i  lo = _mm_shuffle_epi8(_mm_loadl_epi64((const __m128i *)(const void *)*p), _mm_cvtsi64_si128((long long)ia));
+    const __m128i  top = _mm_set1_epi8(-128);
+    const __m128i  lo = _mm_shuffle_epi8(_mm_xor_si128(_mm_loadl_epi64((const __m128i *)(const void *)*p), top), _mm_cvtsi64_si128((long long)ia));
     const uint8_t *next = *p + __builtin_popcount(m & 0xff);
-    const __m128i  hi = _mm_shuffle_epi8(_mm_loadl_epi64((const __m128i *)(const void *)next), _mm_cvtsi64_si128((long long)ib));
+    const __m128i  hi = _mm_shuffle_epi8(_mm_xor_si128(_mm_loadl_epi64((const __m128i *)(const void *)next), top), _mm_cvtsi64_si128((long long)ib));
 
     *p = next + __builtin_popcount(m >> 8);
     return _mm_unpacklo_epi64(lo, hi);

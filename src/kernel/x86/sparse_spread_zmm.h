@@ -8,7 +8,7 @@
 
 V16 v16 spread_f32(const uint8_t *p, uint32_t m) { return _mm512_maskz_expand_ps((__mmask16)m, _mm512_loadu_ps((const void *)p)); }
 V16 v16 spread_f16(const uint8_t *p, uint32_t m) { return _mm512_maskz_expand_ps((__mmask16)m, v_load_f16(p)); }
-/* Eight times eight bytes. */
+/* Eight times eight codes. */
 V16 __m512i spread_bytes(const uint8_t *p, uint64_t m)
 {
     __m128i part[4];

@@ -5,7 +5,7 @@
 
 #include "kernel/x86/sparse_float_x86.h"
 
-V16 __m512i expand(const uint8_t *p, uint64_t m) { return spread_bytes(p, m); }
+V16 __m512i mask_codes(const uint8_t *p, uint64_t m) { return _mm512_xor_si512(spread_bytes(p, m), _mm512_set1_epi8(-128)); }
 
 #include "kernel/x86/sparse_int_zmm.h"
 
