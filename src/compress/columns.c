@@ -230,3 +230,88 @@ int pare_columns_sweep(const struct pare_columns *c, float *w, struct pare_mask 
     pare_free(s.bad);
     return rc;
 }
+
+/* ---- refinement ---- */
+
+struct refine {
+    const double           *h; /* [cols][cols] damped */
+    const float            *w0;
+    float                  *w;
+    const struct pare_mask *mask;
+    double                 *scratch; /* [workers][5][cols] */
+    uint32_t                steps;
+};
+
+/* y = H x, x zero outside of the support; sums ascending. */
+static void multiply(const struct refine *f, const double *x, double *y)
+{
+    const uint64_t n = f->mask->cols;
+
+    memset(y, 0, n * sizeof *y);
+    for (uint64_t k = 0; k < n; k++) { /* H is symmetric: row k times x_k */
+        const double *row = f->h + k * n;
+
+        if (x[k] == 0) continue;
+        for (uint64_t i = 0; i < n; i++) y[i] += row[i] * x[k];
+    }
+}
+static double inner(const double *a, const double *b, uint64_t n)
+{
+    double s = 0;
+
+    for (uint64_t i = 0; i < n; i++) s += a[i] * b[i];
+    return s;
+}
+
+static void refine_row(void *ctx, uint32_t r, uint32_t worker)
+{
+    const struct refine *f = ctx;
+    const uint64_t       n = f->mask->cols;
+    double              *v = f->scratch + worker * 5 * n, *g = v + n, *d = g + n, *hd = d + n, *left = hd + n, gg;
+
+    for (uint64_t i = 0; i < n; i++) {
+        v[i] = (double)f->w[r * n + i];
+        left[i] = (double)f->w0[r * n + i] - v[i];
+    }
+    multiply(f, left, g);
+    for (uint64_t i = 0; i < n; i++) d[i] = g[i] = pare_mask_keeps(f->mask, r, i) ? g[i] : 0;
+    gg = inner(g, g, n);
+    for (uint32_t k = 0; k < f->steps && gg > 0; k++) {
+        double a, next;
+
+        multiply(f, d, hd);
+        a = gg / inner(d, hd, n);
+        if (!isfinite(a)) break;
+        for (uint64_t i = 0; i < n; i++) {
+            v[i] += a * d[i];
+            g[i] = pare_mask_keeps(f->mask, r, i) ? g[i] - a * hd[i] : 0;
+        }
+        next = inner(g, g, n);
+        for (uint64_t i = 0; i < n; i++) d[i] = g[i] + next / gg * d[i];
+        gg = next;
+    }
+    for (uint64_t i = 0; i < n; i++) f->w[r * n + i] = pare_mask_keeps(f->mask, r, i) ? (float)v[i] : 0;
+}
+
+int pare_columns_refine(const struct pare_second *in, double damp, const float *w0, float *w, const struct pare_mask *mask, uint32_t steps, struct pare_job *job,
+                        struct pare_diag *diag)
+{
+    const uint64_t n = in->cols;
+    struct refine  f = { .w0 = w0, .w = w, .mask = mask, .steps = steps };
+    double        *h, mean = 0;
+
+    PARE_FAIL_IF(diag, in->xx == NULL || n != mask->cols, PARE_E_USAGE, "refinement needs the full second moment of %" PRIu64 " channels", mask->cols);
+    h = pare_alloc_array(n * n, sizeof *h);
+    f.scratch = pare_alloc_array(pare_team_size(job != NULL ? job->team : NULL) * 5 * n, sizeof *f.scratch);
+    if (h != NULL && f.scratch != NULL) {
+        for (uint64_t i = 0; i < n; i++) mean += in->xx[i * n + i] / (double)n;
+        for (uint64_t i = 0; i < n * n; i++) h[i] = in->xx[i] / (mean > 0 ? mean : 1);
+        for (uint64_t i = 0; i < n; i++) h[i * n + i] += damp;
+        f.h = h;
+        pare_team_run(job != NULL ? job->team : NULL, (uint32_t)mask->rows, refine_row, &f);
+    }
+    mean = h == NULL || f.scratch == NULL;
+    pare_free(f.scratch);
+    pare_free(h);
+    return mean != 0 ? PARE_NOMEM(diag) : PARE_OK;
+}

@@ -35,4 +35,10 @@ struct pare_columns_round {
 int pare_columns_sweep(const struct pare_columns *c, float *w, struct pare_mask *mask, const struct pare_mask_rule *rule,
                        const struct pare_columns_round *round, struct pare_job *job, struct pare_diag *diag);
 
+/* Moves the weights that stay to where the output is nearest to that of the original: for each row the least (w0 - w)^T H (w0 - w) over w
+ * with zeros where the mask removes, by at most `steps` steps of conjugate gradients from what w holds, in f64 with H damped as above.
+ * Costs rows * steps * cols^2. The loss of a row never grows. The same bits for any number of threads. */
+int pare_columns_refine(const struct pare_second *in, double damp, const float *w0, float *w, const struct pare_mask *mask, uint32_t steps, struct pare_job *job,
+                        struct pare_diag *diag);
+
 #endif

@@ -3,8 +3,9 @@
  * little-endian; "16 x" means one a row of the panel. Panels begin at multiples of 64 and are followed by 64 bytes that may be read.
  *
  * TILED   n_tiles x u32      how many (value, position) pairs each tile has, rounded up to 16; to a multiple of 64 bytes
- *         for each tile      positions, u16, ascending: 16 * (column in the tile) + row of the panel; behind the last PARE_SPARSE_VOID
- *                            values, f16, in the same order
+ *         for each 16 pairs  16 positions, u16, ascending through the tile: 16 * (column in the tile) + row of the panel; behind the
+ *                            last pair PARE_SPARSE_VOID; then their 16 values, f16. One stream: two would confuse the machine's
+ *                            prefetcher
  * MASK    cols x u16         f32, f16: bit r says whether row r keeps the column; to a multiple of 64 bytes
  *         values             column by column, in each in row order
  *         n_block x (16 x f16 scale, 8 x u64)   q8_0: bit 4 r + c of word j: row r keeps column 4 j + c of the block; then the codes, int8,

@@ -56,6 +56,23 @@ static void put_value(struct out *o, enum pare_type type, float v)
     else put32(o, pare_f32_bits(v));
 }
 
+/* The pairs of a tile, sixteen positions before their sixteen values. */
+static void put_pairs(const struct pare_sparse *s, const struct source *in, uint64_t r0, uint64_t c0, uint64_t end, uint32_t up, struct out *o)
+{
+    uint64_t i = c0 << 4;
+
+    for (uint32_t n = 0; n < up; n += 16) {
+        uint16_t value[16] = { 0 };
+
+        for (uint32_t k = 0; k < 16; k++, i++) {
+            while (i < end << 4 && !kept(s, in, r0 + i % 16, i / 16)) i++;
+            put16(o, i < end << 4 ? (uint16_t)(i - (c0 << 4)) : PARE_SPARSE_VOID);
+            if (i < end << 4) value[k] = pare_f32_to_f16(weight(s, in, r0 + i % 16, i / 16));
+        }
+        for (uint32_t k = 0; k < 16; k++) put16(o, value[k]);
+    }
+}
+
 static void make_tiled(const struct pare_sparse *s, const struct source *in, uint32_t panel, struct out *o)
 {
     const uint64_t r0 = (uint64_t)panel * 16;
@@ -71,12 +88,7 @@ static void make_tiled(const struct pare_sparse *s, const struct source *in, uin
                 put32(o, up);
                 continue;
             }
-            for (uint64_t i = (c0 << 4); i < end << 4; i++)
-                if (kept(s, in, r0 + i % 16, i / 16)) put16(o, (uint16_t)(i - (c0 << 4)));
-            for (uint32_t i = n; i < up; i++) put16(o, PARE_SPARSE_VOID);
-            for (uint64_t i = (c0 << 4); i < end << 4; i++)
-                if (kept(s, in, r0 + i % 16, i / 16)) put_value(o, s->type, weight(s, in, r0 + i % 16, i / 16));
-            for (uint32_t i = n; i < up; i++) put_value(o, s->type, 0);
+            put_pairs(s, in, r0, c0, end, up, o);
         }
         if (pass == 0) align(o);
     }

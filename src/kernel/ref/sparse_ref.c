@@ -44,7 +44,7 @@ static void tiled(ARGS)
                 float          tile[PARE_SPARSE_TILE + 1][16];
 
                 memset(tile, 0, sizeof tile);
-                for (uint32_t i = 0; i < pairs; i++) (&tile[0][0])[pare_le16(at + 2 * i)] = value_at(s->type, at + 2ull * pairs, i);
+                for (uint32_t i = 0; i < pairs; i++) (&tile[0][0])[pare_le16(at + i / 16 * 64 + i % 16 * 2)] = value_at(s->type, at + i / 16 * 64 + 32, i % 16);
                 for (uint64_t c = c0; c < s->cols && c < c0 + PARE_SPARSE_TILE; c++) add_column(lanes, c, tile[c - c0], x[t * ldx + c]);
                 at += 4ull * pairs;
             }

@@ -94,16 +94,27 @@ static void sparse_product(int f16, const uint8_t *tile, uint32_t cols, const fl
             v_store(lanes[t][c & 15], v_fma(sparse_value(f16, tile + c * (f16 ? 32u : 64u)), v_set1(x[t * ldx + c]), v_load(lanes[t][c & 15])));
 }
 
-/* Puts n pairs (a multiple of 16) into a tile of f16. */
-static void sparse_scatter(uint16_t *tile, const uint8_t *pos, const uint8_t *values, uint32_t n)
+/* Memory is read once, from the beginning to the end: what comes a little later is asked for early, the near part into the first cache. */
+V16 void sparse_ahead(const uint8_t *p)
 {
-    for (uint32_t i = 0; i < n; i += 4) {
-        const uint64_t at = pare_le64(pos + 2ull * i), v = pare_le64(values + 2ull * i);
+    __builtin_prefetch(p + 2048, 0, 2);
+    __builtin_prefetch(p + 512, 0, 3);
+}
 
-        tile[at & 0xffff] = (uint16_t)v;
-        tile[at >> 16 & 0xffff] = (uint16_t)(v >> 16);
-        tile[at >> 32 & 0xffff] = (uint16_t)(v >> 32);
-        tile[at >> 48] = (uint16_t)(v >> 48);
+/* Puts n pairs (a multiple of 16) into a tile of f16. */
+static void sparse_scatter(uint16_t *tile, const uint8_t *pairs, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i += 16, pairs += 64) {
+        sparse_ahead(pairs);
+#pragma GCC unroll 4
+        for (int k = 0; k < 32; k += 8) {
+            const uint64_t at = pare_le64(pairs + k), v = pare_le64(pairs + 32 + k);
+
+            tile[at & 0xffff] = (uint16_t)v;
+            tile[at >> 16 & 0xffff] = (uint16_t)(v >> 16);
+            tile[at >> 32 & 0xffff] = (uint16_t)(v >> 32);
+            tile[at >> 48] = (uint16_t)(v >> 48);
+        }
     }
 }
 
@@ -123,7 +134,7 @@ static void sparse_tiled(SPARSE_ARGS)
                 const uint32_t cols = s->cols - c0 < PARE_SPARSE_TILE ? (uint32_t)(s->cols - c0) : PARE_SPARSE_TILE, pairs = pare_le32(head + c0 / PARE_SPARSE_TILE * 4);
 
                 memset(tile, 0, sizeof tile);
-                sparse_scatter(tile, at, at + 2ull * pairs, pairs);
+                sparse_scatter(tile, at, pairs);
                 sparse_product(1, (const uint8_t *)tile, cols, x + t * ldx + c0, ldx, lanes, k);
                 at += 4ull * pairs;
             }
@@ -146,6 +157,7 @@ V16 void sparse_mask_one(int f16, const uint8_t *mask, const uint8_t *values, ui
         for (unsigned j = 0; j < 16; j++) {
             const uint32_t m = pare_le16(mask + 2 * (c + j));
 
+            if (j % 2 == 0) sparse_ahead(values);
             acc[j] = v_fma(sparse_spread(f16, values, m), v_set1(x[c + j]), acc[j]);
             values += (unsigned)__builtin_popcount(m) * (f16 ? 2u : 4u);
         }
@@ -166,6 +178,7 @@ V16 const uint8_t *sparse_fill(int f16, uint8_t *tile, const uint8_t *mask, cons
     for (uint32_t c = 0; c < k; c++) {
         const uint32_t m = pare_le16(mask + 2ull * c);
 
+        sparse_ahead(values);
         v_store((float *)(void *)(tile + c * 64ull), sparse_spread(f16, values, m));
         values += (unsigned)__builtin_popcount(m) * (f16 ? 2u : 4u);
     }
@@ -178,6 +191,7 @@ V16 const uint8_t *sparse_fill_two(uint8_t *tile, const uint8_t *mask, const uin
     for (uint32_t c = 0; c < k; c += 2) {
         const uint32_t m = pare_le32(mask + 2ull * c);
 
+        sparse_ahead(values);
         spread_two(tile + c * 32ull, values, m);
         values += (unsigned)__builtin_popcount(m) * 2u;
     }
@@ -232,6 +246,7 @@ V16 void sparse_wide_class(int f16, int tokens, const uint8_t *index, const uint
         const uint64_t c = pare_le16(index + 2ull * i) * 16ull + j;
         const v16      w = sparse_value(f16, values + i * (f16 ? 32ull : 64ull));
 
+        if (!f16 || i % 2 == 0) sparse_ahead(values + i * (f16 ? 32ull : 64ull));
 #pragma GCC unroll 8
         for (int t = 0; t < tokens; t++) acc[t] = v_fma(w, v_set1(x[(unsigned)t * ldx + c]), acc[t]);
     }

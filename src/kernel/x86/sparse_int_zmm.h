@@ -54,6 +54,7 @@ V16 void sparse_mask_q8(int tokens, float *y, uint64_t ldy, const struct pare_sp
         for (int j = 0; j < 8; j++) {
             const uint64_t m = pare_le64(head + 32 + 8 * j);
 
+            if (j % 2 == 0) sparse_ahead(codes);
             w[j] = mask_codes(codes, m);
             codes += __builtin_popcountll(m);
         }
@@ -98,8 +99,10 @@ V16 void sparse_n24(int tokens, float *y, uint64_t ldy, const struct pare_sparse
 #pragma GCC unroll 4
         for (int v = 0; v < 4; v++) {
             w[v] = vi_load(at + 96 + 64 * v);
+            sparse_ahead(at + 96 + 64 * v);
             index[v] = n24_index(pos, v);
         }
+        sparse_ahead(at + 32);
         start = n24_start(w);
 #pragma GCC unroll 8
         for (int t = 0; t < tokens; t++) {
@@ -139,6 +142,8 @@ V16 void sparse_group(int tokens, float *y, uint64_t ldy, const struct pare_spar
                         a3 = _mm512_and_si512(_mm512_srli_epi16(c1, 4), low), zero = _mm512_srli_epi32(sz, 12);
         const __m512    dw = _mm512_mul_ps(d, _mm512_cvtepi32_ps(_mm512_and_si512(sz, _mm512_set1_epi32(0xfff))));
 
+        sparse_ahead(body);
+        if (k > 6) sparse_ahead(body + 64);
         body += 10 * k;
 #pragma GCC unroll 8
         for (int t = 0; t < tokens; t++) {
