@@ -19,6 +19,10 @@
  *     5 bits   the low four bits as above, then one plane whose bit j is bit 4 of v[j]
  *     6 bits   the low four bits as above, then the high two bits as in 2 bits
  *     8 bits   v[0] .. v[7]
+ * Codes of a trellis (tensor/trellis.h) share bytes in the order of the ring, whose steps are the vectors j of one block after another:
+ *     2 bits   plane i = v[4i] | v[4i+1] << 2 | v[4i+2] << 4 | v[4i+3] << 6    i = 0, 1
+ *     3 bits   the low two bits so, then one plane whose bit j is bit 2 of v[j]
+ *     4 bits   plane i = v[2i] | v[2i+1] << 4                                i = 0..3
  *
  * Rows that a matrix does not have, and groups between its last column and the next multiple of 32, have all bytes 0. */
 #ifndef PARE_KERNEL_GEMMQ_LAYOUT_H
@@ -27,9 +31,10 @@
 #include "base/checked.h"
 #include "kernel/gemmq.h"
 
-/* How codes are unpacked: affine (A) or through a table (L), and their bits. */
+/* How codes are unpacked: affine (A), through a table (L) or along a trellis (T), and their bits. */
 enum pare_code_kind {
     PARE_CODE_A2, PARE_CODE_A3, PARE_CODE_A4, PARE_CODE_A5, PARE_CODE_A6, PARE_CODE_A8, PARE_CODE_L2, PARE_CODE_L3, PARE_CODE_L4,
+    PARE_CODE_T2, PARE_CODE_T3, PARE_CODE_T4,
     PARE_CODE_COUNT
 };
 

@@ -15,6 +15,7 @@ static uint64_t round_up(uint64_t n, uint64_t to) { return (n + to - 1) / to * t
 /* -1: no kernel has codes like these. */
 static int code_kind(const struct pare_pack_traits *p)
 {
+    if (p->trellis != NULL) return p->bits >= 2 && p->bits <= 4 ? PARE_CODE_T2 + p->bits - 2 : -1;
     if (p->lut != NULL) {
         if (p->bits >= 2 && p->bits <= 4) return PARE_CODE_L2 + p->bits - 2;
         return -1;
@@ -30,6 +31,7 @@ bool pare_layout_of(struct pare_layout *l, const struct pare_dtype *t, uint64_t 
     uint32_t groups;
 
     if (!(t->caps & PARE_DT_QUANT) || t->unpack == NULL || kind < 0 || cols > MAX_COLS) return false;
+    if (p->trellis != NULL && (p->group != PARE_QBLOCK || p->super != 0 || p->has_sub || p->has_min)) return false;
     if ((p->group != 16 && p->group != 32) || p->super % PARE_QBLOCK != 0 || (p->int_sub && (p->group != 16 || !p->has_sub))) return false;
     *l = (struct pare_layout){ .kind = (enum pare_code_kind)kind, .f16 = p->d_is_f16, .sub = p->has_sub, .min = p->has_min,
                                .int_sub = p->int_sub };
@@ -118,12 +120,31 @@ static void put32(uint8_t *plane, uint32_t w) { memcpy(plane, &w, sizeof w); }
 
 /* Four codes to a word, eight words to a block. Codes were masked to their bits, so no shift below carries into a
  * neighbour; byte order does not matter because every operation is the same in all four bytes. */
+/* Along a trellis: eight steps, four or two of them to a byte. */
+static void put_trellis(uint8_t *at, enum pare_code_kind kind, const uint32_t w[8])
+{
+    const int bits = kind == PARE_CODE_T4 ? 4 : 2, per = 8 / bits;
+    const uint32_t mask = 0x01010101u * ((1u << bits) - 1);
+    uint32_t high = 0;
+
+    for (int i = 0; i < bits; i++) {
+        uint32_t plane = 0;
+        for (int j = 0; j < per; j++) plane |= (w[per * i + j] & mask) << bits * j;
+        put32(at + 64 * i, plane);
+    }
+    for (int j = 0; j < 8; j++) high |= (w[j] >> 2 & 0x01010101u) << j;
+    if (kind == PARE_CODE_T3) put32(at + 128, high);
+}
+
 static void put_codes(uint8_t *at, enum pare_code_kind kind, const uint32_t w[8])
 {
     const uint32_t ones = 0x01010101u;
     uint32_t high = 0;
 
     switch (kind) {
+    case PARE_CODE_T2: case PARE_CODE_T3: case PARE_CODE_T4:
+        put_trellis(at, kind, w);
+        return;
     case PARE_CODE_A8:
         for (int j = 0; j < 8; j++) put32(at + 64 * j, w[j]);
         return;

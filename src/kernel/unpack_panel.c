@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "kernel/gemmq_layout.h"
+#include "tensor/trellis.h"
 #include "tensor/unpacked.h"
 
 static float get_scale(const uint8_t *at, bool f16, unsigned row)
@@ -53,10 +54,25 @@ static void get_bits(uint32_t w[8], const uint8_t *at, int to)
     for (int j = 0; j < 8; j++) w[j] |= (plane >> j & 0x01010101u) << to;
 }
 
+static void get_trellis(uint32_t w[8], const uint8_t *at, enum pare_code_kind kind)
+{
+    const int bits = kind == PARE_CODE_T4 ? 4 : 2, per = 8 / bits;
+
+    for (int i = 0; i < bits; i++) {
+        uint32_t plane = get32(at + 64 * i);
+
+        for (int j = 0; j < per; j++) w[per * i + j] = plane >> bits * j & 0x01010101u * ((1u << bits) - 1);
+    }
+    if (kind == PARE_CODE_T3) get_bits(w, at + 128, 2);
+}
+
 static void get_codes(uint32_t w[8], const uint8_t *at, enum pare_code_kind kind)
 {
     memset(w, 0, 8 * sizeof *w);
     switch (kind) {
+    case PARE_CODE_T2: case PARE_CODE_T3: case PARE_CODE_T4:
+        get_trellis(w, at, kind);
+        return;
     case PARE_CODE_A8:
         for (int j = 0; j < 8; j++) w[j] = get32(at + 64 * j);
         return;
@@ -100,6 +116,31 @@ void pare_unpack_rows(const struct pare_packed *p, uint64_t row0, uint64_t n, ui
     }
 }
 
+/* A row of a trellis code: each block needs the one before it. */
+static void decode_trellis(const struct pare_packed *p, const struct pare_layout *l, const uint8_t *panel, unsigned r, float *dst)
+{
+    const struct pare_trellis *t = p->type->pack.trellis;
+    const uint8_t *at = panel + l->codes_at + 4 * r;
+    const float d = get_scale(panel, l->f16, r);
+    uint32_t w[8];
+    uint8_t code[2][PARE_QBLOCK];
+    int8_t value[PARE_QBLOCK];
+
+    for (uint32_t b = 0; b < l->n_block; b++) {
+        uint64_t col = (uint64_t)b * PARE_QBLOCK, n = p->cols - col < PARE_QBLOCK ? p->cols - col : PARE_QBLOCK;
+
+        if (b == 0) {
+            get_codes(w, at + (uint64_t)(l->n_block - 1) * l->block_bytes, l->kind);
+            memcpy(code[0], w, sizeof w);
+            pare_trellis_wrap(code[1], code[0]);
+        }
+        get_codes(w, at + (uint64_t)b * l->block_bytes, l->kind);
+        memcpy(code[b & 1], w, sizeof w);
+        pare_trellis_block(t, value, code[~b & 1], code[b & 1]);
+        for (uint64_t i = 0; i < n; i++) dst[col + i] = d * (float)value[i];
+    }
+}
+
 void pare_unpack_decode(const struct pare_packed *p, uint64_t row, float *dst)
 {
     const struct pare_pack_traits *t = &p->type->pack;
@@ -108,6 +149,10 @@ void pare_unpack_decode(const struct pare_packed *p, uint64_t row, float *dst)
     struct pare_layout l;
 
     if (!pare_layout_of(&l, p->type, p->cols)) return;
+    if (t->trellis != NULL) {
+        decode_trellis(p, &l, panel, r, dst);
+        return;
+    }
     for (uint32_t b = 0; b < l.n_block; b++) {
         const uint8_t *head = panel + b / l.super_blocks * l.head_bytes;
         const uint8_t *sub = head + l.group_at + (uint64_t)(b % l.super_blocks) * l.gpb * l.group_bytes + r;

@@ -28,6 +28,8 @@ enum pare_type {
     /* Our own, for rows of any width: one f16 scale a row, one signed byte of scale a group, codes of 2..6 bits.
      * "h": groups of 16 instead of 32. docs/own-types.md has the layout. */
     PARE_PQ2, PARE_PQ2H, PARE_PQ3, PARE_PQ3H, PARE_PQ4, PARE_PQ5, PARE_PQ6,
+    /* Trellis codes, for rows of any width: one f16 scale a row (tensor/trellis.h). */
+    PARE_TC2, PARE_TC3, PARE_TC4,
     PARE_TYPE_COUNT
 };
 
@@ -48,6 +50,8 @@ struct pare_unpacked {
     float   *dmin;  /* [n_super]; the value added is -(dmin * m). Untouched where the type has none */
 };
 
+struct pare_trellis;
+
 /* How a type is packed and multiplied. */
 struct pare_pack_traits {
     uint8_t  bits;      /* 2, 3, 4, 5, 6, 8: bits of idx in the packed form */
@@ -60,6 +64,8 @@ struct pare_pack_traits {
     uint8_t  fold;
     int8_t   offset;    /* affine types: lut[i] = i + offset (offset <= 0). For bits == 8: idx = value + 128, offset -128 */
     const int8_t *lut;  /* non-NULL for bits <= 4 with a table of 1 << bits values; NULL: affine */
+    const struct pare_trellis *trellis; /* non-NULL: idx are codes of a trellis, and values follow from several of them (trellis.h);
+                                         * group 32, super 0, no sub-scales, no minima */
 };
 
 struct pare_dtype {
@@ -82,6 +88,10 @@ struct pare_dtype {
      * that say nothing about the values come out as encoders write them, so only a comparison tells whether a row came back. Any
      * view is taken, also one that unpack never gives: codes are cut to their bits, what has no code gets some code. */
     void (*repack)(void *dst, const struct pare_unpacked *in, uint64_t cols);
+    /* encode_part chooses columns [c0, c1) of an encoded row anew, the row's scale and the columns before c0 staying as they are; src and
+     * importance as for encode. For error feedback: encode the row, then for ascending runs of columns that cover it change src behind
+     * the run and call again. Columns from c1 on may decode to something else until their turn comes. NULL: not offered. */
+    void (*encode_part)(void *dst, const float *src, uint64_t cols, uint64_t c0, uint64_t c1, const float *importance);
     struct pare_pack_traits pack;
 };
 

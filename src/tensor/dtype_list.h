@@ -14,7 +14,8 @@
     X(IQ1_S, iq1_s) X(IQ1_M, iq1_m) X(IQ2_XXS, iq2_xxs) X(IQ2_XS, iq2_xs) X(IQ2_S, iq2_s)                              \
     X(IQ3_XXS, iq3_xxs) X(IQ3_S, iq3_s) X(IQ4_NL, iq4_nl) X(IQ4_XS, iq4_xs)                                            \
     X(TQ1_0, tq1_0) X(TQ2_0, tq2_0) X(MXFP4, mxfp4)                                                                    \
-    X(PQ2, pq2) X(PQ2H, pq2h) X(PQ3, pq3) X(PQ3H, pq3h) X(PQ4, pq4) X(PQ5, pq5) X(PQ6, pq6)
+    X(PQ2, pq2) X(PQ2H, pq2h) X(PQ3, pq3) X(PQ3H, pq3h) X(PQ4, pq4) X(PQ5, pq5) X(PQ6, pq6)                         \
+    X(TC2, tc2) X(TC3, tc3) X(TC4, tc4)
 
 #define PARE_DTYPE_EXTERN(id, name) extern const struct pare_dtype pare_dt_##name;
 PARE_DTYPE_LIST(PARE_DTYPE_EXTERN)

@@ -43,6 +43,18 @@ struct pare_enc_line_sums {
     float gq[PARE_ENC_WIDE], g1[PARE_ENC_WIDE], hqq[PARE_ENC_WIDE], hq[PARE_ENC_WIDE];
 };
 
+/* A path through the windows of a trellis code (trellis.h). A state is a window, its newest code lowest; a history is a window without
+ * its newest code: 12 - bits bits. */
+enum { PARE_ENC_PATH = 256 };
+struct pare_enc_path {
+    int            bits;       /* 2, 3 or 4 */
+    const float   *value;      /* [1 << bits][1 << (12 - bits)] value of a state, by newest code and history */
+    int            n;          /* columns, 1 .. PARE_ENC_PATH */
+    int            from, to;   /* histories before the first column and behind the last; -1: any */
+    float          y[PARE_ENC_PATH], w[PARE_ENC_PATH]; /* what to come near, in the unit of values; weights, not negative */
+    uint8_t        code[PARE_ENC_PATH];                /* result */
+};
+
 struct pare_enc_wide {
     /* Ideal scales of the groups. */
     void (*scale_ideal)(struct pare_enc_scales *j);
@@ -68,6 +80,9 @@ struct pare_enc_wide {
     void (*line_sums)(const struct pare_enc_lines *j, const float *scale, const float *base, struct pare_enc_line_sums *sums);
     void (*line_errors)(const struct pare_enc_lines *j, const float *scale, const float *base, float *e);
     void (*line_codes)(const struct pare_enc_lines *j, const float *scale, const float *base, float *code);
+
+    /* The codes of least sum of w (y - value)^2. */
+    void (*path)(struct pare_enc_path *j);
 };
 extern const struct pare_enc_wide pare_enc_wide_plain;
 

@@ -5,6 +5,8 @@
 #ifndef PARE_TENSOR_ENC_WIDE_RECIPE_H
 #define PARE_TENSOR_ENC_WIDE_RECIPE_H
 
+#include <string.h>
+
 #include "tensor/enc_wide.h"
 
 #ifndef ENC_TABLE_LEVEL
@@ -39,11 +41,12 @@ V16 v16 wide_sum(const float *p, int n)
 
 #include "tensor/enc_wide_scale.h"
 #include "tensor/enc_wide_line.h"
+#include "tensor/enc_wide_path.h"
 
 #define ENC_WIDE_TABLE                                                                                                           \
     {                                                                                                                            \
         scale_ideal, scale_costs, scale_place, scale_sums, scale_errors, scale_codes, line_ideal, line_scale_costs, line_base_costs,           \
-            line_place, line_sums, line_errors, line_codes                                                                                    \
+            line_place, line_sums, line_errors, line_codes, path                                                                                \
     }
 
 #endif

@@ -35,3 +35,25 @@ V16 v16  v_gather(const float *t, v16 i) /* t[(int)i] */
     for (int k = 0; k < 16; k++) y[k] = t[(int)i[k]];
     return y;
 }
+/* x0 y0 x1 y1 ... of the first eight lanes, and of the last eight. */
+V16 v16 v_zip_lo(v16 x, v16 y)
+{
+    v16 z;
+
+    for (int k = 0; k < 8; k++) z[2 * k] = x[k], z[2 * k + 1] = y[k];
+    return z;
+}
+V16 v16 v_zip_hi(v16 x, v16 y)
+{
+    v16 z;
+
+    for (int k = 0; k < 8; k++) z[2 * k] = x[8 + k], z[2 * k + 1] = y[8 + k];
+    return z;
+}
+/* The bits of x with those of mask replaced by tag's. */
+V16 v16 v_tag(v16 x, int32_t mask, int32_t tag)
+{
+    return (v16)(((v16_mask)x & ((v16_mask){ 0 } + ~mask)) | ((v16_mask){ 0 } + tag));
+}
+/* acc << n, and x's bits of mask below. */
+V16 v16 v_push(v16 acc, v16 x, int n, int32_t mask) { return (v16)((v16_mask)acc << n | ((v16_mask)x & ((v16_mask){ 0 } + mask))); }

@@ -20,6 +20,7 @@
 #include "kernel/gemmq_layout.h"
 #include "kernel/kv_tile.h"
 #include "tensor/dtype_list.h"
+#include "tensor/trellis.h"
 
 #define TILE 16 /* tokens for which one unpacked block is used */
 
@@ -27,6 +28,10 @@
 static unsigned code_at(const uint8_t *at, enum pare_code_kind kind, int j, int i)
 {
     switch (kind) {
+    case PARE_CODE_T2: case PARE_CODE_T3:
+        return (at[64 * (j >> 2) + i] >> (j & 3) * 2 & 3u) | (kind == PARE_CODE_T3 ? (at[128 + i] >> j & 1u) << 2 : 0u);
+    case PARE_CODE_T4:
+        return at[64 * (j >> 1) + i] >> (j & 1) * 4 & 15u;
     case PARE_CODE_A8:
         return at[64 * j + i];
     case PARE_CODE_A2: case PARE_CODE_L2:
@@ -52,6 +57,29 @@ static void block_values(int16_t value[PARE_QBLOCK][PARE_PANEL], const uint8_t *
 
             value[4 * j + i % 4][i / 4] = (int16_t)(p->lut != NULL ? p->lut[code] : (int)code + p->offset);
         }
+}
+
+/* Codes of one row of a block, in the order of columns. */
+static void row_codes(uint8_t code[PARE_QBLOCK], const uint8_t *at, enum pare_code_kind kind, int r)
+{
+    for (int c = 0; c < PARE_QBLOCK; c++) code[c] = (uint8_t)code_at(at, kind, c / 4, 4 * r + c % 4);
+}
+
+/* The same along a trellis, where values depend on the block before. codes: of block 0. */
+static void trellis_values(int16_t value[PARE_QBLOCK][PARE_PANEL], const uint8_t *codes, uint32_t b, const struct pare_layout *l,
+                           const struct pare_trellis *t)
+{
+    for (int r = 0; r < PARE_PANEL; r++) {
+        uint8_t code[PARE_QBLOCK], before[PARE_QBLOCK];
+        int8_t v[PARE_QBLOCK];
+
+        row_codes(code, codes + (uint64_t)(b != 0 ? b - 1 : l->n_block - 1) * l->block_bytes, l->kind, r);
+        memcpy(before, code, sizeof before);
+        if (b == 0) pare_trellis_wrap(before, code);
+        row_codes(code, codes + (uint64_t)b * l->block_bytes, l->kind, r);
+        pare_trellis_block(t, v, before, code);
+        for (int c = 0; c < PARE_QBLOCK; c++) value[c][r] = v[c];
+    }
 }
 
 static float scale_at(const uint8_t *at, bool f16, int row)
@@ -97,7 +125,8 @@ static void block_steps(struct steps *s, const struct pare_packed *w, const stru
     const uint8_t *head = panel + b / l->super_blocks * l->head_bytes;
     const uint8_t *group = head + l->group_at + (uint64_t)(b % l->super_blocks) * l->gpb * l->group_bytes;
 
-    block_values(s->value, panel + l->codes_at + (uint64_t)b * l->block_bytes, l, &w->type->pack);
+    if (w->type->pack.trellis != NULL) trellis_values(s->value, panel + l->codes_at, b, l, w->type->pack.trellis);
+    else block_values(s->value, panel + l->codes_at + (uint64_t)b * l->block_bytes, l, &w->type->pack);
     for (uint32_t g = 0; g < l->gpb; g++) group_scales(s->dw[g], s->mm[g], panel, l, b, g);
     s->n = l->int_sub ? 1 : l->gpb;
     for (int r = 0; r < PARE_PANEL && l->int_sub; r++) {

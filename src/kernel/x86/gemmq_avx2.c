@@ -23,6 +23,8 @@ VIN VI vi_pair_sums(const int32_t *p) /* p[2i] + p[2i + 1] */
 {
     return _mm256_permute4x64_epi64(_mm256_hadd_epi32(vi_load(p), vi_load(p + 8)), 0xd8);
 }
+VIN VI vi_add8(VI a, VI b) { return _mm256_add_epi8(a, b); }
+VIN VI vi_xor3(VI a, VI b, VI c) { return _mm256_xor_si256(_mm256_xor_si256(a, b), c); }
 VIN VI vi_and(VI a, VI b) { return _mm256_and_si256(a, b); }
 VIN VI vi_xor(VI a, VI b) { return _mm256_xor_si256(a, b); }
 VIN VI vi_or_and(VI a, VI b, VI mask) { return _mm256_or_si256(a, _mm256_and_si256(b, mask)); }

@@ -94,15 +94,18 @@ ALWAYS void dense(int cls, int form, int min, int tokens, const struct dense *j)
     }
 }
 
-ALWAYS void unpack_blocks(int kind, struct weight_tile *w, const uint8_t *p, uint32_t n, const int8_t *table)
+/* before: the block before the first one. */
+ALWAYS void unpack_blocks(int kind, struct weight_tile *w, const uint8_t *p, const uint8_t *before, uint32_t n, const int8_t *table)
 {
-    const VI lut = vi_lut(table);
+    const struct tables tables = load_tables(kind, table);
 
     for (int part = 0; part < PARTS; part++)
         for (uint32_t b = 0; b < n; b++) {
             VI v[8];
 
-            unpack(kind, v, p + (uint64_t)b * (unsigned)code_bytes(kind) + part * VSTEP, lut);
+            const uint8_t *at = p + (uint64_t)b * (unsigned)code_bytes(kind) + part * VSTEP;
+
+            unpack(kind, v, at, b != 0 ? at - code_bytes(kind) : before + part * VSTEP, &tables);
             UNROLL
             for (int i = 0; i < 8; i++) vi_store(&w->code[b][i][part * VSTEP], v[i]);
         }

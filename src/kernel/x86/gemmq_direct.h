@@ -13,7 +13,8 @@ struct direct {
     const uint8_t *panel;
     const struct pare_qact *a;
     const int32_t (*corr)[2 * DIRECT_BLOCKS];
-    const int8_t *lut;   /* 16 bytes */
+    const int8_t *lut;   /* TABLES * 16 bytes */
+    const uint8_t *before; /* block b0 - 1, or the last one turned, for codes of a trellis */
     float *y;            /* 16 outputs of the first token */
     uint64_t ldy;
     uint32_t b0, n, t0;  /* blocks b0 .. b0 + n, tokens from t0 */
@@ -29,10 +30,11 @@ ALWAYS void direct(int kind, int form, int min, int tokens, const struct direct 
 {
     const struct pare_layout *l = j->l;
     const int cls = code_class(kind), bits_bytes = code_bytes(kind), per = groups_of(form);
-    const VI lut = vi_lut(j->lut);
+    const struct tables tables = load_tables(kind, j->lut);
 
     for (int part = 0; part < PARTS; part++) {
         const uint8_t *p = j->panel + l->codes_at + (uint64_t)j->b0 * (unsigned)bits_bytes + part * VSTEP;
+        const uint8_t *before = j->before + part * VSTEP;
         struct heads h = heads_at(l, j->panel, j->b0);
         VF acc[DIRECT_TOKENS], d = vf_zero(), dmin = vf_zero(), dw = vf_zero(), mm = vf_zero();
         const int8_t *q = NULL;
@@ -61,7 +63,8 @@ ALWAYS void direct(int kind, int form, int min, int tokens, const struct direct 
                 __builtin_prefetch(h.group + PREFETCH_HEADS);
             }
             if (fresh) load_head(&h, l, part, min, &d, &dmin);
-            unpack(kind, w, p, lut);
+            unpack(kind, w, p, before, &tables);
+            before = p;
             if (form == FORM_INT) {
                 VI sum0[DIRECT_TOKENS], sum1[DIRECT_TOKENS];
                 VF s1, m1 = vf_zero();

@@ -16,7 +16,7 @@ VIN int code_class(int kind) { return kind <= PARE_CODE_A5 ? CLASS_UP_TO_31 : ki
 VIN int32_t code_bias(int kind, int offset) { return kind >= PARE_CODE_L2 ? 0 : kind == PARE_CODE_A8 ? offset + 128 : offset; }
 VIN int8_t code_lut(int8_t v) { return v; }
 VIN VI vi_byte(VI v) { return vi_xor(v, vi_set8(-128)); }
-VIN int code_bytes(int kind) { return kind == PARE_CODE_A8 ? 512 : kind >= PARE_CODE_L2 ? 128 + 64 * (kind - PARE_CODE_L2) : 128 + 64 * kind; }
+VIN int code_bytes(int kind) { return kind == PARE_CODE_A8 ? 512 : kind >= PARE_CODE_T2 ? 128 + 64 * (kind - PARE_CODE_T2) : kind >= PARE_CODE_L2 ? 128 + 64 * (kind - PARE_CODE_L2) : 128 + 64 * kind; }
 
 VIN VI dot(VI acc, const VI *w, int n, const int8_t *x, int cls)
 {

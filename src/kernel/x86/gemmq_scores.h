@@ -22,6 +22,7 @@ struct score {
 
 ALWAYS void score(int kind, int tokens, const struct score *j)
 {
+    const struct tables none = { { vi_zero() } };
     const uint32_t nb = j->n_block, codes_at = (32 * nb + 63) / 64 * 64, code = (uint32_t)code_bytes(kind);
 
     for (uint32_t p = j->p0; p < j->p1; p++)
@@ -36,7 +37,7 @@ ALWAYS void score(int kind, int tokens, const struct score *j)
                 const VF dw = vf_from_f16(panel + 32 * b + (unsigned)part * 2 * LANES);
                 VI w[8], idot[DIRECT_TOKENS];
 
-                unpack(kind, w, panel + codes_at + (uint64_t)b * code + (unsigned)part * VSTEP, vi_zero());
+                unpack(kind, w, panel + codes_at + (uint64_t)b * code + (unsigned)part * VSTEP, NULL, &none);
                 UNROLL
                 for (int t = 0; t < tokens; t++) idot[t] = vi_set32(j->corr[b][t]);
                 dots(idot, tokens, w, NULL, 8, j->q[b][0], PARE_QBLOCK, code_class(kind));

@@ -21,6 +21,7 @@
 
 #include "kernel/x86/gemmq_dense.h"
 #include "kernel/x86/gemmq_direct.h"
+#include "tensor/trellis.h"
 
 #define DENSE_PANELS 8  /* panels unpacked at once */
 #define DIRECT_MAX 8    /* tokens of the direct way; in turns of DIRECT_TOKENS over a panel, the second out of the cache */
@@ -29,12 +30,13 @@
 
 typedef void (*direct_fn)(const struct direct *);
 typedef void (*dense_fn)(const struct dense *);
-typedef void (*unpack_fn)(struct weight_tile *, const uint8_t *, uint32_t, const int8_t *);
+typedef void (*unpack_fn)(struct weight_tile *, const uint8_t *, const uint8_t *, uint32_t, const int8_t *);
 
 /* The combinations (codes, FORM_, minima) that formats use; others take the dense way even for one token. */
 #define DIRECT_COMBOS(X)                                                                                               \
     X(A2, 0, 0) X(A2, 2, 1) X(A3, 1, 0) X(A3, 2, 0) X(A4, 0, 0) X(A4, 0, 1) X(A5, 0, 0) X(A5, 0, 1) X(A6, 0, 0) X(A6, 1, 0) \
-    X(A8, 0, 0) X(L2, 0, 0) X(L2, 1, 0) X(L3, 0, 0) X(L3, 1, 0) X(L4, 0, 0)
+    X(A8, 0, 0) X(L2, 0, 0) X(L2, 1, 0) X(L3, 0, 0) X(L3, 1, 0) X(L4, 0, 0) \
+    X(T2, 0, 0) X(T3, 0, 0) X(T4, 0, 0)
 
 #ifdef PARE_CHECKED
 #undef DIRECT_TILES
@@ -71,13 +73,15 @@ DENSE_CLASSES(DENSE_CLASS)
 static const dense_fn dense_table[CLASS_COUNT][FORMS][2][TILE_TOKENS + 1] = { DENSE_CLASSES(DENSE_ROWS) };
 
 #define UNPACK_ONE(k)                                                                                                  \
-    static void unpack_##k(struct weight_tile *w, const uint8_t *p, uint32_t n, const int8_t *lut)                     \
+    static void unpack_##k(struct weight_tile *w, const uint8_t *p, const uint8_t *before, uint32_t n, const int8_t *lut) \
     {                                                                                                                  \
-        unpack_blocks(PARE_CODE_##k, w, p, n, lut);                                                                    \
+        unpack_blocks(PARE_CODE_##k, w, p, before, n, lut);                                                            \
     }
 UNPACK_ONE(A2) UNPACK_ONE(A3) UNPACK_ONE(A4) UNPACK_ONE(A5) UNPACK_ONE(A6) UNPACK_ONE(A8) UNPACK_ONE(L2) UNPACK_ONE(L3) UNPACK_ONE(L4)
+UNPACK_ONE(T2) UNPACK_ONE(T3) UNPACK_ONE(T4)
 static const unpack_fn unpack_table[PARE_CODE_COUNT] = {
     unpack_A2, unpack_A3, unpack_A4, unpack_A5, unpack_A6, unpack_A8, unpack_L2, unpack_L3, unpack_L4,
+    unpack_T2, unpack_T3, unpack_T4,
 };
 
 /* ---- a matrix ---- */
@@ -90,8 +94,41 @@ struct pass {
     const struct pare_qact *a;
     struct pare_layout l;
     int32_t bias;
-    int8_t lut[16]; /* as the tier's dot wants table values */
+    int8_t lut[TABLES * 16]; /* as the tier's dot wants table values */
 };
+
+/* Room for a block of codes of a trellis. */
+#define WRAP_BYTES 256
+
+/* The block before block b: before the first, the last one with its columns moved on by one of four (pare_trellis_wrap). */
+static const uint8_t *block_before(uint8_t wrap[WRAP_BYTES], const struct pass *s, const uint8_t *panel, uint32_t b)
+{
+    const uint8_t *codes = panel + s->l.codes_at;
+
+    if (s->l.kind < PARE_CODE_T2) return codes; /* not looked at */
+    if (b != 0) return codes + (uint64_t)(b - 1) * s->l.block_bytes;
+    codes += (uint64_t)(s->l.n_block - 1) * s->l.block_bytes;
+    for (uint32_t i = 0; i < s->l.block_bytes; i += 4) {
+        uint32_t w;
+
+        memcpy(&w, codes + i, sizeof w);
+        w = w << 8 | w >> 24;
+        memcpy(wrap + i, &w, sizeof w);
+    }
+    return wrap;
+}
+
+static void take_tables(struct pass *s, const struct pare_pack_traits *p)
+{
+    const struct pare_trellis *t = p->trellis;
+
+    if (p->lut != NULL)
+        for (int i = 0; i < 1 << p->bits; i++) s->lut[i] = code_lut(p->lut[i]);
+    if (t == NULL) return;
+    memcpy(s->lut, t->mix, sizeof t->mix);
+    memcpy(s->lut + 64, t->high, sizeof t->high);
+    for (int i = 0; i < 16; i++) s->lut[48 + i] = code_lut((int8_t)(t->low[i] + (t->bits == 2 ? t->high[0] : 0)));
+}
 
 static uint32_t panel_rows(const struct pass *s, uint32_t panel)
 {
@@ -133,6 +170,7 @@ static void run_direct(const struct pass *s, uint32_t p0, uint32_t p1, uint32_t 
 {
     int32_t corr[DIRECT_MAX][2 * DIRECT_BLOCKS];
     struct direct j = { .l = &s->l, .a = s->a, .lut = s->lut };
+    uint8_t wrap[WRAP_BYTES];
 
     for (j.b0 = 0; j.b0 < s->l.n_block; j.b0 += DIRECT_BLOCKS) {
         j.n = s->l.n_block - j.b0 < DIRECT_BLOCKS ? s->l.n_block - j.b0 : DIRECT_BLOCKS;
@@ -141,6 +179,7 @@ static void run_direct(const struct pass *s, uint32_t p0, uint32_t p1, uint32_t 
                 corrections(corr[t - t0] + b * s->l.gpb, s->a, t, j.b0 + b, j.n - b < PARE_QRUN ? j.n - b : PARE_QRUN, s->l.gpb, s->bias);
         for (uint32_t p = p0; p < p1; p++) {
             j.panel = s->w->data + p * s->w->panel_bytes;
+            j.before = block_before(wrap, s, j.panel, j.b0);
             for (uint32_t n = j.t0 = t0; j.t0 < t1; j.t0 += n) {
                 n = direct_for(t1 - j.t0);
                 j.corr = corr + (j.t0 - t0);
@@ -181,6 +220,7 @@ static void run_dense(const struct pass *s, uint32_t p0, uint32_t p1, uint32_t t
     struct weight_tile w[DENSE_PANELS] __attribute__((aligned(64)));
     struct act_tile x __attribute__((aligned(64)));
     struct dense j = { .x = &x };
+    uint8_t wrap[WRAP_BYTES];
     const bool folded = dense_table[0][FORM_FOLD][0][1] != NULL && s->l.int_sub && t1 - t0 >= FOLD_TOKENS;
     const int form = folded ? FORM_FOLD : form_of(&s->l);
 
@@ -194,7 +234,8 @@ static void run_dense(const struct pass *s, uint32_t p0, uint32_t p1, uint32_t t
             for (uint32_t i = 0; i < n_panel; i++) {
                 const uint8_t *panel = s->w->data + (p0 + i) * s->w->panel_bytes;
 
-                unpack_table[s->l.kind](&w[i], panel + s->l.codes_at + (uint64_t)b * s->l.block_bytes, j.n, s->lut);
+                unpack_table[s->l.kind](&w[i], panel + s->l.codes_at + (uint64_t)b * s->l.block_bytes, block_before(wrap, s, panel, b), j.n,
+                                        s->lut);
                 unpack_scales(&w[i], &s->l, panel, b, j.n, folded ? s->w->type : NULL);
             }
             for (uint32_t t = t0, n; t < t1; t += n) {
@@ -219,8 +260,7 @@ static void gemm(float *y, uint64_t ldy, const struct pare_packed *w, const stru
         return;
     }
     s.bias = code_bias(s.l.kind, p->offset);
-    if (p->lut != NULL)
-        for (int i = 0; i < 1 << p->bits; i++) s.lut[i] = code_lut(p->lut[i]);
+    take_tables(&s, p);
     if (t1 <= t0) return;
     if (t1 - t0 <= DIRECT_MAX && direct_table[s.l.kind][form_of(&s.l)][s.l.min][1] != NULL)
         run_direct(&s, p0, p1, t0, t1);

@@ -16,7 +16,7 @@ VIN int code_class(int kind) { return (void)kind, CLASS_ANY; }
 VIN int32_t code_bias(int kind, int offset) { return kind >= PARE_CODE_L2 ? -128 : offset; }
 VIN int8_t code_lut(int8_t v) { return (int8_t)(v ^ -128); }
 VIN VI vi_byte(VI v) { return v; }
-VIN int code_bytes(int kind) { return kind == PARE_CODE_A8 ? 512 : kind >= PARE_CODE_L2 ? 128 + 64 * (kind - PARE_CODE_L2) : 128 + 64 * kind; }
+VIN int code_bytes(int kind) { return kind == PARE_CODE_A8 ? 512 : kind >= PARE_CODE_T2 ? 128 + 64 * (kind - PARE_CODE_T2) : kind >= PARE_CODE_L2 ? 128 + 64 * (kind - PARE_CODE_L2) : 128 + 64 * kind; }
 
 /* Twelve accumulators of integers and twelve of floats fill the registers, so activations come from memory, spread to all lanes
  * by the instruction itself (the compiler would load them into a register first). The vector of codes is outside: neighbouring

@@ -28,6 +28,8 @@ VIN VI vi_pair_sums(const int32_t *p) /* p[2i] + p[2i + 1] */
 
     return _mm512_add_epi32(_mm512_permutex2var_epi32(a, even, b), _mm512_permutex2var_epi32(a, _mm512_add_epi32(even, _mm512_set1_epi32(1)), b));
 }
+VIN VI vi_add8(VI a, VI b) { return _mm512_add_epi8(a, b); }
+VIN VI vi_xor3(VI a, VI b, VI c) { return _mm512_ternarylogic_epi32(a, b, c, 0x96); }
 VIN VI vi_and(VI a, VI b) { return _mm512_and_si512(a, b); }
 VIN VI vi_or_and(VI a, VI b, VI mask) { return _mm512_ternarylogic_epi32(a, b, mask, 0xf8); /* a | (b & mask) */ }
 VIN VI vi_shuffle(VI table, VI i) { return _mm512_shuffle_epi8(table, i); }

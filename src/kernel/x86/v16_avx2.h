@@ -173,4 +173,26 @@ V16 v16 v_dup_odd(v16 x) { return (v16){ _mm256_movehdup_ps(x.a), _mm256_movehdu
 V16 v16 v_swap_pairs(v16 x) { return (v16){ _mm256_permute_ps(x.a, 0xb1), _mm256_permute_ps(x.b, 0xb1) }; }
 V16 v16 v_sub_add(v16 x, v16 y) { return (v16){ _mm256_addsub_ps(x.a, y.a), _mm256_addsub_ps(x.b, y.b) }; }
 
+V16 v16 zip8(__m256 x, __m256 y)
+{
+    __m256 l = _mm256_unpacklo_ps(x, y), h = _mm256_unpackhi_ps(x, y);
+
+    return (v16){ _mm256_permute2f128_ps(l, h, 0x20), _mm256_permute2f128_ps(l, h, 0x31) };
+}
+V16 v16 v_zip_lo(v16 x, v16 y) { return zip8(x.a, y.a); }
+V16 v16 v_zip_hi(v16 x, v16 y) { return zip8(x.b, y.b); }
+V16 v16 v_tag(v16 x, int32_t mask, int32_t tag)
+{
+    __m256 keep = _mm256_castsi256_ps(_mm256_set1_epi32(~mask)), t = _mm256_castsi256_ps(_mm256_set1_epi32(tag));
+
+    return (v16){ _mm256_or_ps(_mm256_and_ps(x.a, keep), t), _mm256_or_ps(_mm256_and_ps(x.b, keep), t) };
+}
+V16 __m256 push8(__m256 acc, __m256 x, int n, int32_t mask)
+{
+    __m256i up = _mm256_sll_epi32(_mm256_castps_si256(acc), _mm_cvtsi32_si128(n));
+
+    return _mm256_castsi256_ps(_mm256_or_si256(up, _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(mask))));
+}
+V16 v16 v_push(v16 acc, v16 x, int n, int32_t mask) { return (v16){ push8(acc.a, x.a, n, mask), push8(acc.b, x.b, n, mask) }; }
+
 #endif

@@ -95,4 +95,25 @@ V16 v16 v_swap_pairs(v16 a) { return _mm512_permute_ps(a, 0xb1); }
 /* a - b in even lanes, a + b in odd ones. */
 V16 v16 v_sub_add(v16 a, v16 b) { return _mm512_mask_sub_ps(_mm512_add_ps(a, b), 0x5555, a, b); }
 
+/* a0 b0 a1 b1 ... of the first eight lanes, and of the last eight. */
+V16 v16 v_zip_lo(v16 a, v16 b)
+{
+    return _mm512_permutex2var_ps(a, _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23), b);
+}
+V16 v16 v_zip_hi(v16 a, v16 b)
+{
+    return _mm512_permutex2var_ps(a, _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31), b);
+}
+/* The bits of a with those of mask replaced by tag's. */
+V16 v16 v_tag(v16 a, int32_t mask, int32_t tag)
+{
+    return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(a), _mm512_set1_epi32(mask), _mm512_set1_epi32(tag), 0xba)); /* (a & ~mask) | tag */
+}
+/* acc << n, and a's bits of mask below. */
+V16 v16 v_push(v16 acc, v16 a, int n, int32_t mask)
+{
+    return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_sll_epi32(_mm512_castps_si512(acc), _mm_cvtsi32_si128(n)), _mm512_castps_si512(a),
+                                                         _mm512_set1_epi32(mask), 0xf8));
+}
+
 #endif
