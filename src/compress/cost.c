@@ -12,6 +12,7 @@
 
 #define SAMPLE_MIN 48
 #define SAMPLE_MAX 256
+#define SAMPLE_SLOW 64 /* of them, for types that take long */
 
 struct error_job {
     const struct pare_target *t;
@@ -34,6 +35,7 @@ static void one_error(void *ctx, uint32_t chunk, uint32_t worker)
 
     if (type->encode == NULL || !(type->caps & PARE_DT_QUANT)) return; /* the source as it is: no error */
     if ((type == e->t->slot->weight.type && e->t->slot->fold == NULL) || e->t->cand[chunk / e->n].fed) return;
+    if ((type->caps & PARE_DT_SLOW) && r % ((e->n + SAMPLE_SLOW - 1) / SAMPLE_SLOW) != 0) return;
     pare_enc_use(e->wide);
     type->encode(code, e->rows + r * cols, cols, e->t->importance);
     type->decode(back, code, cols);

@@ -57,6 +57,17 @@ const struct pare_method pare_method_divergence = {
     .tested = "tests/golden/test_eval.c",
 };
 
+static const struct pare_method_option trellis_options[] = {
+    { "type", "name", "tc2, tc3, tc4", "chosen by the solver", "bits of a code" },
+};
+const struct pare_method pare_method_trellis = {
+    .id = "trellis", .module = "tensor/enc_tc", .title = "Codes whose windows of 12 bits give the values; the best path is searched.",
+    .source = "Marcellin and Fischer 1990; QTIP, arXiv 2406.11235; docs/own-types.md", .stage = PARE_STAGE_ROUND, .guarantee = "bounded",
+    .neutral = "type = the original's type", .tested = "tests/unit/test_trellis.c, tests/method/test_trellis_fit.c", PARE_OPTIONS(trellis_options),
+    .acceptance = "tc2 (2.06 bits) diverges less than pq2 (2.31 bits), tc3 (3.06) less than pq3 (3.31), on held-out text",
+    .measured = "-",
+};
+
 #define METHOD(id) &pare_method_##id,
 static const struct pare_method *const rows[] = {
 #include "compress/method_list.h"

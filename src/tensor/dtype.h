@@ -38,7 +38,8 @@ enum {
     PARE_DT_QUANT    = 1u << 1, /* has unpack: multiplied with int8 activations */
     PARE_DT_STANDARD = 1u << 2, /* has a GGUF number: other engines read it */
     PARE_DT_WRITE    = 1u << 3, /* has encode */
-    PARE_DT_ANYWIDTH = 1u << 4  /* rows of any length; else cols % block == 0 */
+    PARE_DT_ANYWIDTH = 1u << 4, /* rows of any length; else cols % block == 0 */
+    PARE_DT_SLOW     = 1u << 5  /* encoding takes about a microsecond a weight: estimates make do with fewer rows */
 };
 
 /* The integer view of one row. Arrays belong to the caller; n_group = ceil(cols / group), n_super = ceil(cols / super). */

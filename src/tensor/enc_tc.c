@@ -14,7 +14,7 @@
 #include "tensor/encode.h"
 #include "tensor/trellis.h"
 
-enum { WINDOW = PARE_ENC_PATH, LOOK = 32, SAMPLE = 512, STATES = 1 << PARE_TRELLIS_BITS, BLOCK = PARE_TRELLIS_BLOCK };
+enum { WINDOW = PARE_ENC_PATH, LOOK = 16, SAMPLE = 128, STATES = 1 << PARE_TRELLIS_BITS, BLOCK = PARE_TRELLIS_BLOCK };
 #define FAR 1024.0f /* in the unit of values, which end at 127: weights further away ask for the same code */
 
 /* A row as a ring of n places. */
@@ -197,6 +197,7 @@ static void encode(const struct pare_trellis *t, void *dst, const float *src, ui
     struct fit f = { 0.0, 0.0 };
     struct ring r;
     uint16_t bits;
+    float d;
     int before;
 
     begin(&r, t, dst, src, cols, importance);
@@ -209,11 +210,12 @@ static void encode(const struct pare_trellis *t, void *dst, const float *src, ui
     cover(&r, 0, r.n < SAMPLE ? r.n : SAMPLE, before, -1, false, &f);
     if (f.h > 0.0 && f.g > 0.0) r.d = pare_enc_f16((float)((double)r.d * (f.g / f.h)), r.u.k, &bits);
     if (r.d == 0.0f) return;
-    before = seam(&r);
     f = (struct fit){ 0.0, 0.0 };
     cover(&r, 0, r.n, before, before, true, &f);
-    if (f.h > 0.0 && f.g > 0.0) (void)pare_enc_f16((float)((double)r.d * (f.g / f.h)), r.u.k, &bits);
-    pare_enc_put16(dst, bits);
+    if (!(f.h > 0.0) || !(f.g > 0.0)) return;
+    d = pare_enc_f16((float)((double)r.d * (f.g / f.h)), r.u.k, &bits);
+    /* the smallest halves lie far apart: where the nearest one is worse than 0, the row is 0 */
+    if ((double)d < 2.0 * (double)r.d * (f.g / f.h)) pare_enc_put16(dst, bits);
 }
 
 /* A column's place on the ring does not move, so a run of columns is four runs of places. Those that the next of the four begins with, at

@@ -36,20 +36,33 @@ V16 v16  v_gather(const float *t, v16 i) /* t[(int)i] */
     return y;
 }
 /* x0 y0 x1 y1 ... of the first eight lanes, and of the last eight. */
-V16 v16 v_zip_lo(v16 x, v16 y)
+#if defined(__has_builtin) && __has_builtin(__builtin_shufflevector)
+typedef float v4 __attribute__((vector_size(16))); /* wider ones are shuffled lane by lane where the machine has none */
+V16 v16 zip_from(v16 x, v16 y, int first)
+{
+    v4 a[4], b[4], z[4];
+    v16 out;
+
+    memcpy(a, &x, sizeof a);
+    memcpy(b, &y, sizeof b);
+    for (int i = 0; i < 2; i++) {
+        z[2 * i] = __builtin_shufflevector(a[first + i], b[first + i], 0, 4, 1, 5);
+        z[2 * i + 1] = __builtin_shufflevector(a[first + i], b[first + i], 2, 6, 3, 7);
+    }
+    memcpy(&out, z, sizeof out);
+    return out;
+}
+#else
+V16 v16 zip_from(v16 x, v16 y, int first)
 {
     v16 z;
 
-    for (int k = 0; k < 8; k++) z[2 * k] = x[k], z[2 * k + 1] = y[k];
+    for (int k = 0; k < 8; k++) z[2 * k] = x[4 * first + k], z[2 * k + 1] = y[4 * first + k];
     return z;
 }
-V16 v16 v_zip_hi(v16 x, v16 y)
-{
-    v16 z;
-
-    for (int k = 0; k < 8; k++) z[2 * k] = x[8 + k], z[2 * k + 1] = y[8 + k];
-    return z;
-}
+#endif
+V16 v16 v_zip_lo(v16 x, v16 y) { return zip_from(x, y, 0); }
+V16 v16 v_zip_hi(v16 x, v16 y) { return zip_from(x, y, 2); }
 /* The bits of x with those of mask replaced by tag's. */
 V16 v16 v_tag(v16 x, int32_t mask, int32_t tag)
 {

@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "kernel/gemmq.h"
 #include "tensor/dtype.h"
+#include "tensor/trellis.h"
 
 #define MAX_TOKENS 40
 
@@ -311,6 +312,7 @@ static void test_plain_c_against_doubles(void **state)
             struct pare_qact a;
             struct mat m;
             float x[N * 768], v[768], y[N * ROWS];
+            int8_t value[768];
             void *mem;
 
             if (!mat_make(&m, t, ROWS, cols, RANDOM)) continue;
@@ -321,6 +323,7 @@ static void test_plain_c_against_doubles(void **state)
             for (uint32_t r = 0; r < ROWS; r++) {
                 t->unpack(&m.u, m.rows + r * m.stride, cols);
                 if (t->decode != NULL) t->decode(v, m.rows + r * m.stride, cols);
+                if (p->trellis != NULL) pare_trellis_row(p->trellis, value, m.u.idx, cols);
                 for (uint32_t n = 0; n < N; n++) {
                     double sum = 0, size = 0;
 
@@ -329,7 +332,7 @@ static void test_plain_c_against_doubles(void **state)
                         uint64_t at = pare_qact_block(&a, n, c / 32);
                         double q = (double)a.q[at * 32 + c % 32] * (double)a.d[at];
                         double mn = p->has_min ? (double)m.u.dmin[s] * m.u.m[g] : 0;
-                        double lv = p->lut != NULL ? p->lut[m.u.idx[c]] : (double)m.u.idx[c] + p->offset;
+                        double lv = p->trellis != NULL ? value[c] : p->lut != NULL ? p->lut[m.u.idx[c]] : (double)m.u.idx[c] + p->offset;
                         double full = (double)m.u.d[s] * m.u.s[g] * lv;
 
                         sum += q * (t->decode != NULL ? (double)v[c] : full - mn);

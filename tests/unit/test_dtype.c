@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "base/rng.h"
 #include "tensor/dtype.h"
+#include "tensor/trellis.h"
 #include "tensor/pq_codebook.h"
 
 enum { CANARY = 0x5a, MAX_COLS = 1024 };
@@ -252,6 +253,7 @@ static void plain_values(void **state)
 struct view {
     uint8_t idx[MAX_COLS + 64], m[MAX_COLS / 16 + 4];
     int8_t s[MAX_COLS / 16 + 4];
+    int8_t value[MAX_COLS + 32]; /* of a trellis */
     float d[MAX_COLS / 32 + 4], dmin[MAX_COLS / 32 + 4];
 };
 
@@ -285,9 +287,10 @@ static void check_row(const struct pare_dtype *t, const uint8_t *src, uint64_t c
     assert_true(all_canary(p->has_min ? v.dmin + supers : v.dmin, sizeof v.dmin - (p->has_min ? supers * 4 : 0)));
 
     for (uint64_t g = 0; g < groups * p->group; g++) assert_true(v.idx[g] < 1u << p->bits);
+    if (p->trellis != NULL) pare_trellis_row(p->trellis, v.value, v.idx, cols);
     for (uint64_t c = 0; c < cols; c++) {
         uint64_t g = c / p->group, k = c / super;
-        double lut = p->lut ? p->lut[v.idx[c]] : v.idx[c] + p->offset;
+        double lut = p->trellis ? v.value[c] : p->lut ? p->lut[v.idx[c]] : v.idx[c] + p->offset;
         double dw = (double)v.d[k] * v.s[g], mw = p->has_min ? -((double)v.dmin[k] * v.m[g]) : 0.0;
         double want = dw * lut + mw;
 
