@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * src/tensor/enc_tc.c: the trellis-coded types. Layout: type_tc.c; what a code means: trellis.h.
  *
- * The codes are the best path (enc_wide.h) for a scale d, and d is the best one for the codes of a first path over part of the row. A row
+ * The codes are the best path (enc_wide.h) for a scale d, and d is the best one for the codes of a first path over part of the row; where
+ * the whole row asks for quite another scale, again. A row
  * is a ring, so where it begins must suit where it ends: a short path across the seam, free at both ends, says which codes stand there,
  * and the long one is held to them. Long rows are cut: a piece is followed LOOK columns further than it is used, after which the
  * rest of the row no longer asks for other codes. */
@@ -14,7 +15,7 @@
 #include "tensor/encode.h"
 #include "tensor/trellis.h"
 
-enum { WINDOW = PARE_ENC_PATH, LOOK = 16, SAMPLE = 128, STATES = 1 << PARE_TRELLIS_BITS, BLOCK = PARE_TRELLIS_BLOCK };
+enum { WINDOW = PARE_ENC_PATH, LOOK = 16, SAMPLE = 128, ROUNDS = 3, STATES = 1 << PARE_TRELLIS_BITS, BLOCK = PARE_TRELLIS_BLOCK };
 #define FAR 1024.0f /* in the unit of values, which end at 127: weights further away ask for the same code */
 
 /* A row as a ring of n places. */
@@ -209,11 +210,16 @@ static void encode(const struct pare_trellis *t, void *dst, const float *src, ui
     before = seam(&r);
     cover(&r, 0, r.n < SAMPLE ? r.n : SAMPLE, before, -1, false, &f);
     if (f.h > 0.0 && f.g > 0.0) r.d = pare_enc_f16((float)((double)r.d * (f.g / f.h)), r.u.k, &bits);
-    if (r.d == 0.0f) return;
-    f = (struct fit){ 0.0, 0.0 };
-    cover(&r, 0, r.n, before, before, true, &f);
-    if (!(f.h > 0.0) || !(f.g > 0.0)) return;
-    d = pare_enc_f16((float)((double)r.d * (f.g / f.h)), r.u.k, &bits);
+    d = r.d;
+    for (int round = 0; round < ROUNDS; round++) {
+        r.d = d;
+        if (r.d == 0.0f) return;
+        f = (struct fit){ 0.0, 0.0 };
+        cover(&r, 0, r.n, before, before, true, &f);
+        if (!(f.h > 0.0) || !(f.g > 0.0)) return;
+        d = pare_enc_f16((float)((double)r.d * (f.g / f.h)), r.u.k, &bits);
+        if (f.g < 1.03 * f.h && f.h < 1.03 * f.g) break;
+    }
     /* the smallest halves lie far apart: where the nearest one is worse than 0, the row is 0 */
     if ((double)d < 2.0 * (double)r.d * (f.g / f.h)) pare_enc_put16(dst, bits);
 }
@@ -231,7 +237,7 @@ static void encode_part(const struct pare_trellis *t, void *dst, const float *sr
     if (c1 > cols) c1 = cols;
     steps = r.n / 4;
     for (uint64_t c = 0; c < 4; c++) {
-        const uint64_t first = c0 > c ? (c0 - c + 3) / 4 : 0, end = c1 > c ? (c1 - c + 3) / 4 : 0, ahead = end + LOOK / 4;
+        const uint64_t first = c0 > c ? (c0 - c + 3) / 4 : 0, end = c1 > c ? (c1 - c + 3) / 4 : 0, ahead = end + LOOK;
         const uint64_t from = c * steps + first;
         const bool all = ahead >= steps;
 
