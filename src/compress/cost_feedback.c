@@ -36,7 +36,7 @@ static int target_errors(struct pare_target *t, const struct pare_feedback *fb, 
         double err = 0;
         if (!pare_target_feeds(t, c)) continue;
         rc = pare_feedback_encode(fb, t->cand[c].type, rows, n, code, left, job, diag);
-        for (uint64_t i = 0; i < n; i++) err += left[i];
+        for (uint64_t i = 0; i < n && rc == PARE_OK; i++) err += left[i];
         t->cand[c].err = norm > 0 ? err / norm : 0;
         t->cand[c].fed = true;
     }
@@ -46,20 +46,30 @@ static int target_errors(struct pare_target *t, const struct pare_feedback *fb, 
     return rc;
 }
 
+static int input_errors(struct pare_targets *ts, uint32_t unit, struct pare_inputs *in, uint32_t k, struct pare_job *job,
+                        struct pare_diag *diag)
+{
+    struct pare_feedback fb = { 0 };
+    int                  rc = PARE_OK;
+
+    for (uint32_t i = 0; i < ts->n && rc == PARE_OK; i++) {
+        struct pare_target *t = &ts->t[i];
+        if (t->unit != unit || !t->feedback || pare_inputs_of(in, t->slot) != &in->s[k]) continue;
+        if (fb.ut == NULL && in->s[k].xx != NULL) rc = pare_feedback_of(&fb, &in->s[k], pare_target_ridge(t), t->name, job, diag);
+        if (rc == PARE_OK && fb.ut == NULL) t->feedback = false; /* singular moments: rounded without */
+        if (rc == PARE_OK && fb.ut != NULL) rc = target_errors(t, &fb, job, diag);
+    }
+    pare_feedback_free(&fb);
+    return rc;
+}
+
 int pare_cost_feedback(struct pare_targets *ts, uint32_t unit, struct pare_inputs *in, struct pare_job *job, struct pare_diag *diag)
 {
-    int rc = PARE_OK;
-
-    for (uint32_t k = 0; k < in->n && rc == PARE_OK; k++) {
-        struct pare_feedback fb = { 0 };
-        for (uint32_t i = 0; i < ts->n && rc == PARE_OK; i++) {
-            struct pare_target *t = &ts->t[i];
-            if (t->unit != unit || !t->feedback || pare_inputs_of(in, t->slot) != &in->s[k]) continue;
-            if (fb.ut == NULL && in->s[k].xx != NULL) rc = pare_feedback_of(&fb, &in->s[k], pare_target_ridge(t), in == &ts->head, t->name, job, diag);
-            if (rc == PARE_OK && fb.ut == NULL) t->feedback = false; /* singular moments: rounded without, and the report says so */
-            if (rc == PARE_OK && fb.ut != NULL) rc = target_errors(t, &fb, job, diag);
-        }
-        pare_feedback_free(&fb);
+    for (uint32_t k = 0; k < in->n; k++) {
+        PARE_FORWARD(input_errors(ts, unit, in, k, job, diag));
+        if (in == &ts->head) continue;
+        pare_aligned_free(in->s[k].xx);
+        in->s[k].xx = NULL;
     }
-    return rc;
+    return PARE_OK;
 }

@@ -212,7 +212,7 @@ int pare_feedback_encode(const struct pare_feedback *f, const struct pare_dtype 
     struct loop p = { .f = f, .type = type, .vk = pare_vec_for(job->tier), .wide = pare_enc_wide_for(job->tier), .w = w, .rows = rows,
                       .dst = dst, .err = err, .view_bytes = up64(pare_pack_scratch(type, f->n)) };
 
-    PARE_FAIL_IF(diag, type->encode == NULL || type->unpack == NULL || !pare_dtype_row_bytes(type, f->n, &p.row_bytes), PARE_E_USAGE,
+    PARE_FAIL_IF(diag, type->pack.trellis != NULL || type->encode == NULL || type->unpack == NULL || !pare_dtype_row_bytes(type, f->n, &p.row_bytes), PARE_E_USAGE,
                  "type %s cannot be written with error feedback in rows of %llu", type->name, (unsigned long long)f->n);
     p.mem_bytes = up64(lanes_bytes(f->n, p.view_bytes));
     p.mem = pare_aligned(p.mem_bytes * pare_team_size(job->team));

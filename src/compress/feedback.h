@@ -27,18 +27,17 @@ struct pare_feedback_settings {
     bool   by_size;  /* columns of large E[x^2] first (act-order); scales are then found before any feedback */
 };
 
-/* pare_feedback_create factors xx [n][n] (of struct pare_second), which is spoilt. Damping is raised tenfold up to three times where the
+/* pare_feedback_create factors xx [n][n] (of struct pare_second) in its place; afterwards xx is what it was up to a factor, or spoilt where
+ * it failed. Damping is raised tenfold up to three times where the
  * factorization fails; PARE_E_CORRUPT when it still fails or xx is not finite: the caller then rounds without feedback and says so. */
 int  pare_feedback_create(struct pare_feedback *f, double *xx, uint64_t n, const struct pare_feedback_settings *s,
                           struct pare_job *job, struct pare_diag *diag);
 void pare_feedback_free(struct pare_feedback *f);
 
-/* The factorization as fit uses it: columns by size. s->xx is used up and freed, unless keep. Where it fails f->ut stays NULL: round
- * without. */
+/* The same for what a walk has gathered, columns by size; where xx cannot be factored f->ut stays NULL: round without. */
 struct pare_second;
-int  pare_feedback_of(struct pare_feedback *f, struct pare_second *s, double ridge, bool keep, const char *name, struct pare_job *job,
+int  pare_feedback_of(struct pare_feedback *f, struct pare_second *s, double ridge, const char *name, struct pare_job *job,
                       struct pare_diag *diag);
-
 /* Rounds rows [rows][n] into dst (type's row bytes apart). The scales come from type->encode. err, if not NULL, gets for each row the
  * output error that is left, in units in which the mean diagonal of H is 1 (damping included). The same bytes for any threads and tier. */
 int  pare_feedback_encode(const struct pare_feedback *f, const struct pare_dtype *type, const float *w, uint64_t rows, uint8_t *dst,

@@ -72,6 +72,18 @@ static int permute(double *a, uint64_t n, const uint32_t *order, struct pare_dia
     return rc;
 }
 
+static int permute_back(double *a, uint64_t n, const uint32_t *order, struct pare_diag *diag)
+{
+    uint32_t *back = pare_alloc_array(n, sizeof *back);
+    int       rc;
+
+    if (back == NULL) return PARE_NOMEM(diag);
+    for (uint64_t k = 0; k < n; k++) back[order[k]] = (uint32_t)k;
+    rc = permute(a, n, back, diag);
+    pare_free(back);
+    return rc;
+}
+
 static double mean_of(const double *xx, uint64_t n)
 {
     double mean = 0;
@@ -80,7 +92,16 @@ static double mean_of(const double *xx, uint64_t n)
     return mean;
 }
 
-/* Factors a in its upper triangle with more and more damping; the lower triangle and diag hold what to begin anew from. */
+/* The matrix as it was, from its lower triangle. */
+static void restore(double *a, uint64_t n, const double *diagonal, double damp)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        a[i * n + i] = diagonal[i] + damp;
+        for (uint64_t j = i + 1; j < n; j++) a[i * n + j] = a[j * n + i];
+    }
+}
+
+/* Factors a in its upper triangle with more and more damping; the lower triangle and diagonal hold what to begin anew from. */
 static int factor(struct pare_feedback *f, double *a, const double *diagonal, double damp, struct pare_job *job, struct pare_diag *diag)
 {
     const uint64_t n = f->n;
@@ -89,10 +110,7 @@ static int factor(struct pare_feedback *f, double *a, const double *diagonal, do
         struct pare_diag why = { 0 };
         int              rc;
 
-        for (uint64_t i = 0; i < n; i++) {
-            a[i * n + i] = diagonal[i] + damp;
-            for (uint64_t j = i + 1; t > 0 && j < n; j++) a[i * n + j] = a[j * n + i];
-        }
+        restore(a, n, diagonal, damp);
         f->damping = damp;
         rc = pare_chol_reversed(a, n, n, NULL, job, &why);
         if (rc == PARE_OK) return PARE_OK;
@@ -136,31 +154,23 @@ int pare_feedback_create(struct pare_feedback *f, double *xx, uint64_t n, const 
     if (rc == PARE_OK && s->by_size) rc = rank(f, xx, diag);
     if (rc == PARE_OK && s->by_size) rc = permute(xx, n, f->order, diag);
     for (uint64_t i = 0; i < n * n && rc == PARE_OK; i++) xx[i] /= mean;
-    for (uint64_t i = 0; i < n && rc == PARE_OK; i++) diagonal[i] = xx[i * n + i] + s->ridge;
-    if (rc == PARE_OK) rc = factor(f, xx, diagonal, s->damping > 0 ? s->damping : 0.01, job, diag);
+    for (uint64_t i = 0; i < n && rc == PARE_OK; i++) diagonal[i] = xx[i * n + i];
+    if (rc == PARE_OK) rc = factor(f, xx, diagonal, s->ridge + (s->damping > 0 ? s->damping : 0.01), job, diag);
     if (rc == PARE_OK) take_factor(f, xx);
+    if (rc == PARE_OK) restore(xx, n, diagonal, 0);
+    if (rc == PARE_OK && s->by_size) rc = permute_back(xx, n, f->order, diag);
     pare_free(diagonal);
     if (rc < 0) pare_feedback_free(f);
     return rc;
 }
 
-int pare_feedback_of(struct pare_feedback *f, struct pare_second *s, double ridge, bool keep, const char *name, struct pare_job *job,
+int pare_feedback_of(struct pare_feedback *f, struct pare_second *s, double ridge, const char *name, struct pare_job *job,
                      struct pare_diag *diag)
 {
     struct pare_feedback_settings set = { .by_size = true, .ridge = ridge };
     struct pare_diag why = { 0 };
-    double          *xx = s->xx;
-    int              rc;
+    int rc = pare_feedback_create(f, s->xx, s->cols, &set, job, &why);
 
-    if (keep) {
-        xx = pare_aligned(s->cols * s->cols * sizeof *xx);
-        if (xx == NULL) return PARE_NOMEM(diag);
-        memcpy(xx, s->xx, s->cols * s->cols * sizeof *xx);
-    } else {
-        s->xx = NULL;
-    }
-    rc = pare_feedback_create(f, xx, s->cols, &set, job, &why);
-    pare_aligned_free(xx);
     if (rc == PARE_OK || rc == PARE_E_CORRUPT) return PARE_OK;
     pare_diag_where(diag, name);
     PARE_FAIL(diag, rc, "%s", why.text);

@@ -62,7 +62,7 @@ static int run(struct pare_make *m, uint32_t unit, const struct pare_windows *wi
     return win == NULL ? PARE_OK : pare_walk_unit(m->w, unit, win, y, NULL, diag);
 }
 
-/* One factorization for all targets of an input, made when it is first needed. */
+/* A factorization for all targets of an input, made when it is first needed. */
 struct factors {
     struct pare_inputs    in;
     struct pare_feedback *fb;   /* [in.n] */
@@ -70,15 +70,28 @@ struct factors {
 
 static int factor_of(struct pare_make *m, struct factors *f, struct pare_target *t, const struct pare_feedback **out, struct pare_diag *diag)
 {
-    struct pare_second *s = pare_inputs_of(&f->in, t->slot);
+    struct pare_second   *s = pare_inputs_of(&f->in, t->slot);
     struct pare_feedback *fb;
 
     *out = NULL;
     if (s == NULL) return PARE_OK;
     fb = &f->fb[s - f->in.s];
-    if (fb->ut == NULL && s->xx != NULL) PARE_FORWARD(pare_feedback_of(fb, s, 0, false, t->name, m->w->job, diag));
+    if (fb->ut == NULL && s->xx != NULL) PARE_FORWARD(pare_feedback_of(fb, s, 0, t->name, m->w->job, diag));
     if (fb->ut != NULL) *out = fb;
     return PARE_OK;
+}
+
+/* After target i: an input that no later target has is let go. */
+static void let_go(struct pare_make *m, struct factors *f, uint32_t i)
+{
+    struct pare_second *s = pare_inputs_of(&f->in, m->ts->t[i].slot);
+
+    if (s == NULL) return;
+    for (uint32_t k = i + 1; k < m->ts->n; k++)
+        if (m->ts->t[k].unit == m->ts->t[i].unit && pare_inputs_of(&f->in, m->ts->t[k].slot) == s) return;
+    pare_aligned_free(s->xx);
+    s->xx = NULL;
+    pare_feedback_free(&f->fb[s - f->in.s]);
 }
 
 static void drop_factors(struct factors *f)
@@ -97,7 +110,9 @@ static int make_target(struct pare_make *m, struct factors *f, uint32_t i, struc
 
     if (!pare_target_feeds(&m->ts->t[i], m->pick[i])) return pare_stand_in_linear(s, t, type, m->w->job, diag);
     PARE_FORWARD(factor_of(m, f, t, &fb, diag));
-    PARE_FORWARD(pare_stand_in_rows(s, t, type, fb, m->w->job, diag));
+    rc = pare_stand_in_rows(s, t, type, fb, m->w->job, diag);
+    let_go(m, f, i);
+    PARE_FORWARD(rc);
     rc = m->made == NULL ? PARE_OK : m->made(m->user, i, s->rows, s->row_bytes, diag);
     return rc < 0 ? rc : pare_stand_in_bind(s, type, false, m->w->job, diag);
 }
@@ -145,7 +160,7 @@ static int tied_rows(struct pare_make *m, uint32_t i, struct pare_stand_in *s, s
     struct pare_feedback  fb = { 0 };
     int                   rc = PARE_OK;
 
-    if (pare_target_feeds(t, m->pick[i]) && in != NULL) rc = pare_feedback_of(&fb, in, pare_target_ridge(t), true, t->name, m->w->job, diag);
+    if (pare_target_feeds(t, m->pick[i]) && in != NULL) rc = pare_feedback_of(&fb, in, pare_target_ridge(t), t->name, m->w->job, diag);
     if (rc == PARE_OK) rc = pare_stand_in_rows(s, t, t->cand[m->pick[i]].type, fb.ut == NULL ? NULL : &fb, m->w->job, diag);
     pare_feedback_free(&fb);
     return rc;

@@ -146,7 +146,7 @@ bool pare_target_feeds(const struct pare_target *t, uint32_t c)
     const struct pare_dtype *d = t->cand[c].type;
 
     return t->feedback && t->multiplied && (d->caps & PARE_DT_QUANT) && d->encode != NULL && d->repack != NULL &&
-           !pare_target_is_source(t, d);
+           d->pack.trellis == NULL && !pare_target_is_source(t, d); /* codes of a trellis hang together: none can answer alone */
 }
 
 double pare_target_ridge(const struct pare_target *t)
