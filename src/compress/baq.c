@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "compress/method.h"
+#include "kernel/linalg.h"
 #include "kernel/vec.h"
 #include "tensor/half.h"
 
@@ -21,45 +22,6 @@ void pare_baq_factor_free(struct pare_baq_factor *f)
     *f = (struct pare_baq_factor){ 0 };
 }
 
-/* H = M M^T with M upper triangular, from the last column to the first, in place; then H^-1 = M^-T M^-1, and M^-1 is the U that the
- * column loop reads. false: a pivot was not positive. */
-static bool reverse_cholesky(double *a, uint64_t n)
-{
-    for (uint64_t j = n; j-- > 0;) {
-        double *row = a + j * n, s = row[j], inv;
-
-        for (uint64_t k = j + 1; k < n; k++) s -= row[k] * row[k];
-        if (!(s > 0) || !isfinite(s)) return false;
-        row[j] = sqrt(s);
-        inv = 1 / row[j];
-        for (uint64_t i = 0; i < j; i++) {
-            double *up = a + i * n, t = up[j];
-
-            for (uint64_t k = j + 1; k < n; k++) t -= up[k] * row[k];
-            up[j] = t * inv;
-        }
-    }
-    return true;
-}
-
-/* U = M^-1 by back substitution, row by row from the last: M[i][i] U[i][j] = delta - sum_k M[i][k] U[k][j]. */
-static void invert_upper(float *u, const double *m, double *work, uint64_t n)
-{
-    memset(work, 0, n * n * sizeof *work);
-    for (uint64_t i = n; i-- > 0;) {
-        double *row = work + i * n, inv = 1 / m[i * n + i];
-
-        row[i] = 1;
-        for (uint64_t k = i + 1; k < n; k++) {
-            double c = m[i * n + k];
-
-            for (uint64_t j = k; j < n; j++) row[j] -= c * work[k * n + j];
-        }
-        for (uint64_t j = i; j < n; j++) row[j] *= inv;
-    }
-    for (uint64_t i = 0; i < n * n; i++) u[i] = (float)work[i];
-}
-
 static void damped(double *a, const struct pare_second *in, const uint8_t *dead, double mean, double damp)
 {
     uint64_t n = in->cols;
@@ -69,21 +31,19 @@ static void damped(double *a, const struct pare_second *in, const uint8_t *dead,
     for (uint64_t i = 0; i < n; i++) a[i * n + i] = (dead[i] ? 1 : a[i * n + i]) + damp * mean;
 }
 
-int pare_baq_factor(struct pare_baq_factor *f, const struct pare_second *in, struct pare_diag *diag)
+int pare_baq_factor(struct pare_baq_factor *f, const struct pare_second *in, struct pare_job *job, struct pare_diag *diag)
 {
     uint64_t n = in->cols;
-    double  *a, *work, mean = 0, rows = in->weight > 0 ? in->weight : 1;
+    double  *a, mean = 0, rows = in->weight > 0 ? in->weight : 1;
     bool     good = false;
 
     *f = (struct pare_baq_factor){ .cols = n, .damp = DAMP };
     PARE_FAIL_IF(diag, in->xx == NULL, PARE_E_USAGE, "error feedback needs the full second moment of the input");
     a = pare_aligned(n * n * sizeof *a);
-    work = pare_aligned(n * n * sizeof *work);
     f->u = pare_aligned(n * n * sizeof *f->u);
     f->dead = pare_zalloc(n, 1);
-    if (a == NULL || work == NULL || f->u == NULL || f->dead == NULL) {
+    if (a == NULL || f->u == NULL || f->dead == NULL) {
         pare_aligned_free(a);
-        pare_aligned_free(work);
         pare_baq_factor_free(f);
         return PARE_NOMEM(diag);
     }
@@ -92,19 +52,17 @@ int pare_baq_factor(struct pare_baq_factor *f, const struct pare_second *in, str
         mean += (f->dead[i] ? 1 : in->xx[i * n + i] / rows) / (double)n;
     }
     for (int i = 0; i < 3 && !good; i++) {
+        struct pare_diag quiet = { 0 }; /* what cannot be factored is damped more, and rounded plainly at last */
+
         if (i > 0) f->damp *= 10;
         damped(a, in, f->dead, mean, f->damp);
-        good = reverse_cholesky(a, n);
+        /* H = M M^T with M upper triangular, so H^-1 = M^-T M^-1, and M^-1 is the U that the column loop reads. */
+        good = pare_chol_reversed(a, n, n, NULL, job, &quiet) == PARE_OK && pare_tri_inverse(a, n, n, PARE_UPPER, job, &quiet) == PARE_OK;
     }
-    if (good) {
-        invert_upper(f->u, a, work, n);
-    } else {
-        f->plain = true;
-        memset(f->u, 0, n * n * sizeof *f->u);
-        for (uint64_t i = 0; i < n; i++) f->u[i * n + i] = 1;
-    }
+    f->plain = !good;
+    for (uint64_t i = 0; i < n; i++)
+        for (uint64_t j = 0; j < n; j++) f->u[i * n + j] = j < i ? 0 : good ? (float)a[i * n + j] : i == j;
     pare_aligned_free(a);
-    pare_aligned_free(work);
     return PARE_OK;
 }
 

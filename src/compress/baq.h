@@ -20,7 +20,7 @@ struct pare_baq_factor {
     uint8_t *dead;     /* [cols] 1: the channel was never active */
 };
 /* in->xx is needed. Dead channels get a diagonal of 1. PARE_E_USAGE without xx, PARE_E_NOMEM. */
-int  pare_baq_factor(struct pare_baq_factor *f, const struct pare_second *in, struct pare_diag *diag);
+int  pare_baq_factor(struct pare_baq_factor *f, const struct pare_second *in, struct pare_job *job, struct pare_diag *diag);
 void pare_baq_factor_free(struct pare_baq_factor *f);
 
 enum pare_baq_mode { PARE_BAQ_UNIFORM, PARE_BAQ_WHOLE, PARE_BAQ_FRACTIONAL };

@@ -23,7 +23,7 @@ const struct pare_method pare_method_llmcbench = {
     .source = "LLMCBench, arXiv 2410.21352; compression-facts 6", .stage = PARE_STAGE_MEASURE, .guarantee = "lossless",
     .neutral = "the original has 1 on every track, exactly", .tested = "tests/method/test_compare.c",
     .acceptance = "six forms on all tracks but the timed ones: the original exactly 1, two runs equal, a damaged model last",
-    .measured = "LLMC_MEASURED", PARE_OPTIONS(compare_options),
+    .measured = "demo-llama, 8 windows of 64: quality 1.0000, q8_0 0.9991, q6_k 0.9963, q5_0 0.9937, q4_k 0.9926, q3_k 0.8968, damaged 0.0130", PARE_OPTIONS(compare_options),
 };
 const struct pare_method pare_method_bf16_or_death = {
     .id = "bf16-or-death", .module = "eval/compare", .title = "Accuracy kept, likeness of generated text, and tokens a second alone and in a batch, for each format.",
@@ -31,5 +31,6 @@ const struct pare_method pare_method_bf16_or_death = {
     .neutral = "the original recovers 100 %, with likeness 1", .tested = "tests/method/test_compare.c",
     .acceptance = "pare compare prints recovery, likeness, one_tps, many_tps of every format and which is fastest alone and with eight; all "
                   "quantized formats here multiply 8-bit activations, so the paper's W4A16 against W8A8 is fewer weight bits against 8",
-    .measured = "BF16_MEASURED", PARE_OPTIONS(compare_options),
+    .measured = "demo-llama, 16 windows of 128: recovery q8_0 99.72 %, q6_k 99.07, q5_k 99.04, q4_k 98.44, q3_k 79.81, q2_k 55.47; likeness 0.85, 0.57, "
+                "0.71, 0.52, 0.58, 0.14; which is fastest was not settled: the machine was shared", PARE_OPTIONS(compare_options),
 };

@@ -41,13 +41,13 @@ static double layer_seconds(const struct pare_dtype *type, uint64_t d, uint64_t 
 
         if (!pare_dtype_row_bytes(type, shape[k][1], &row)) exit(1);
         bytes = row * shape[k][0];
-        copies = (uint32_t)((24u << 20) / bytes) + 1;
+        copies = (uint32_t)((10u << 20) / bytes) + 1;
         if (copies > 24) copies = 24;
         data = pare_aligned(bytes);
         memset(data, 0, bytes);
         for (uint32_t c = 0; c < copies; c++)
             if (pare_linear_bind(&l[c], type, data, row, shape[k][0], shape[k][1], PARE_ACT_INT8, job, &diag) < 0) exit(1);
-        for (int round = 0; round < 4; round++) {
+        for (int round = 0; round < 3; round++) {
             double t = cpu_now();
 
             for (uint32_t c = 0; c < copies; c++) {
@@ -70,12 +70,12 @@ static double layer_seconds(const struct pare_dtype *type, uint64_t d, uint64_t 
 int main(int argc, char **argv)
 {
     static const struct { const char *name; uint64_t d, ff; uint32_t layers; } models[] = {
-        { "a", 256, 768, 6 }, { "b", 256, 1024, 12 }, { "c", 512, 1536, 8 }, { "d", 512, 2048, 16 }, { "e", 768, 2048, 12 }, { "f", 1024, 2816, 24 }, { "g", 1024, 4096, 20 }, { "h", 768, 3072, 28 },
+        { "a", 256, 768, 6 }, { "b", 256, 1024, 12 }, { "c", 512, 1536, 8 }, { "d", 512, 2048, 16 }, { "e", 768, 2048, 12 }, { "f", 768, 3072, 24 }, { "g", 1024, 2816, 20 }, { "h", 512, 1792, 28 },
     };
     static const struct { const char *type; double loss; } methods[] = { /* mean divergence of the demo model in that type (pare compare) */
         { "q8_0", 0.0005 }, { "q6_k", 0.003 }, { "q5_k", 0.011 }, { "q4_k", 0.045 }, { "q3_k", 0.257 },
     };
-    static const uint32_t    batch[] = { 1, 2, 4, 8, 32, 128 };
+    static const uint32_t    batch[] = { 1, 2, 4, 8, 16, 48 };
     struct pare_job_settings js;
     struct pare_job         *job;
     struct pare_meta_log     log = { 0 };

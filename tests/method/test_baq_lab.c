@@ -29,7 +29,7 @@ static int round_one(void *user, const struct pare_lab *lab, uint32_t i, float *
     if (strcmp(l->role, "output") == 0 || strcmp(l->role, "token_embd") == 0 || in->xx == NULL) return 1;
     if (c->of != in) { /* siblings stand side by side and share one factor */
         pare_baq_factor_free(&c->f);
-        PARE_FORWARD(pare_baq_factor(&c->f, in, diag));
+        PARE_FORWARD(pare_baq_factor(&c->f, in, lab->w->job, diag));
         c->of = in;
     }
     old = malloc(l->rows * l->cols * sizeof *old);

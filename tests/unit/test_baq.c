@@ -57,7 +57,7 @@ static void factor(void **state)
 
     (void)state;
     inputs(&in, false, job);
-    assert_int_equal(pare_baq_factor(&f, &in, &d), PARE_OK);
+    assert_int_equal(pare_baq_factor(&f, &in, job, &d), PARE_OK);
     assert_false(f.plain);
     for (int i = 0; i < COLS; i++) mean += in.xx[i * COLS + i] / 100 / COLS;
     for (int i = 0; i < COLS; i++)
@@ -100,7 +100,7 @@ static void losses_are_output_errors(void **state)
     (void)state;
     inputs(&in, false, job);
     weights(w);
-    assert_int_equal(pare_baq_factor(&f, &in, &d), PARE_OK);
+    assert_int_equal(pare_baq_factor(&f, &in, job, &d), PARE_OK);
     for (int i = 0; i < COLS; i++) mean += in.xx[i * COLS + i] / 100 / COLS;
     for (int mode = 0; mode < 3; mode++) {
         struct pare_baq_result r;
@@ -128,7 +128,7 @@ static void allocation_pays(void **state)
     (void)state;
     inputs(&in, false, job);
     weights(w);
-    assert_int_equal(pare_baq_factor(&f, &in, &d), PARE_OK);
+    assert_int_equal(pare_baq_factor(&f, &in, job, &d), PARE_OK);
     for (uint32_t bits = 2; bits <= 4; bits++) {
         struct pare_baq_result r;
         uint16_t               width[COLS];
@@ -191,7 +191,7 @@ static void same_everywhere(void **state)
         struct pare_diag       d = { 0 };
 
         inputs(&in, true, job);
-        assert_int_equal(pare_baq_factor(&f, &in, &d), PARE_OK);
+        assert_int_equal(pare_baq_factor(&f, &in, job, &d), PARE_OK);
         memcpy(q, w, sizeof q);
         assert_int_equal(pare_baq(q, q, ROWS, &f, 3, PARE_BAQ_WHOLE, NULL, &r, job, &d), PARE_OK); /* in place */
         if (k == 0) memcpy(first, q, sizeof q);
@@ -217,10 +217,10 @@ static void bad_input(void **state)
     inputs(&in, false, job);
     xx = in.xx;
     in.xx = NULL;
-    assert_int_equal(pare_baq_factor(&f, &in, &d), PARE_E_USAGE);
+    assert_int_equal(pare_baq_factor(&f, &in, job, &d), PARE_E_USAGE);
     in.xx = xx;
     for (int i = 0; i < COLS * COLS; i++) in.xx[i] = i % (COLS + 1) == 0 ? 1 : 50; /* no second moment of anything */
-    assert_int_equal(pare_baq_factor(&f, &in, &d), PARE_OK);
+    assert_int_equal(pare_baq_factor(&f, &in, job, &d), PARE_OK);
     assert_true(f.plain);
     weights(w);
     assert_int_equal(pare_baq(q, w, ROWS, &f, 4, PARE_BAQ_UNIFORM, NULL, &r, job, &e), PARE_OK);
