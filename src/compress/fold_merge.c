@@ -18,7 +18,8 @@ const struct pare_method pare_method_mergequant = {
     .acceptance = "8-bit and 4-bit weights and activations with no pass for a row's largest value: the integer product equals the product of "
                   "rounded floats exactly, and perplexity is at most 5 % above that of scales by token.",
     .measured = "demo-llama: perplexity with 8 bits 226.9 (by token 226.0), with 4 bits 276.3 (264.1), divergence 0.0044 (0.0008) and 0.250 (0.204); "
-                "0 passes instead of 43008", PARE_OPTIONS(merge_options),
+                "0 passes instead of 43008. "
+                "SmolLM2-135M, 384 tokens, 8 bits: perplexity 59.5 (by token 60.7), divergence 0.071 (0.049)", PARE_OPTIONS(merge_options),
 };
 
 void pare_merge_round(float *x, uint64_t n, uint32_t bits)
