@@ -94,7 +94,7 @@ static void add_rows(const struct pare_dense_run *r, const float *y, const float
 static void act_row(void *ctx, uint32_t i, uint32_t worker)
 {
     const struct pare_dense_run *r = ctx;
-    uint32_t                     n = r->d->c.n_ff;
+    uint32_t                     n = pare_dense_layer_of(r)->n_ff;
     float                       *f = r->w->ff + (uint64_t)i * 2 * n;
 
     (void)worker;
@@ -109,14 +109,15 @@ static void mlp(const struct pare_dense_run *r, const float *in, float *y)
 {
     const struct pare_dense_cfg   *c = &r->d->c;
     const struct pare_dense_layer *l = &r->d->layer[r->u->index];
-    uint64_t                       ld = 2ull * c->n_ff;
+    const uint32_t                 n_ff = pare_dense_layer_of(r)->n_ff;
+    uint64_t                       ld = 2ull * n_ff;
 
     if (c->t.plain_mlp) {
         pare_dense_linear(r, &l->up, in, c->n_embd, r->w->ff, ld);
     } else if (l->gate_up.n_parts != 0) {
         pare_dense_linear(r, &l->gate_up, in, c->n_embd, r->w->ff, ld);
     } else {
-        struct pare_linear_out out[2] = { { &l->gate, r->w->ff, ld }, { &l->up, r->w->ff + c->n_ff, ld } };
+        struct pare_linear_out out[2] = { { &l->gate, r->w->ff, ld }, { &l->up, r->w->ff + n_ff, ld } };
 
         for (int i = 0; i < 2; i++) pare_observe(r->obs, r->u, out[i].l, in, c->n_embd, r->n);
         pare_linear_apply(out, 2, in, c->n_embd, r->n, r->w->scratch, r->job);
@@ -154,12 +155,12 @@ static int layer_forward(const struct pare_dense_run *r, struct pare_diag *diag)
         /* Both halves read x as it came: the MLP runs before x is touched. att is still needed, h may be shared. */
         const float *in2 = l->ffn_norm != NULL ? pre_norm(r, r->w->h2, l->ffn_norm, l->ffn_norm_b) : in;
         mlp(r, in2, r->w->h2);
-        pare_dense_linear(r, &l->o, r->w->att, (uint64_t)c->n_head * c->dv, r->w->h, c->n_embd);
+        pare_dense_linear(r, &l->o, r->w->att, l->o.cols, r->w->h, c->n_embd);
         add_rows(r, r->w->h, l->attn_post_norm, NULL, NULL);
         add_rows(r, r->w->h2, l->ffn_post_norm, NULL, NULL);
         return PARE_OK;
     }
-    pare_dense_linear(r, &l->o, r->w->att, (uint64_t)c->n_head * c->dv, r->w->h2, c->n_embd);
+    pare_dense_linear(r, &l->o, r->w->att, l->o.cols, r->w->h2, c->n_embd);
     add_rows(r, r->w->h2, l->attn_post_norm, l->attn_norm, l->attn_norm_b);
     in = pre_norm(r, r->w->h, l->ffn_norm, l->ffn_norm_b);
     mlp(r, in, r->w->h2);
@@ -398,7 +399,7 @@ static int open_model(struct pare_model *m, struct pare_diag *diag)
     d->layer = pare_zalloc(c->n_layers, sizeof *d->layer);
     if (m->kv_shape == NULL || d->layer == NULL) return PARE_NOMEM(diag);
     for (uint32_t i = 0; i < c->n_layers; i++)
-        m->kv_shape[i] = (struct pare_kv_shape){ c->n_head_kv, c->dk, c->dv };
+        m->kv_shape[i] = (struct pare_kv_shape){ c->layer[i].n_head_kv, c->dk, c->dv };
     d->to_gguf = f->gguf != NULL && (c->gguf || f->fits_gguf == NULL || f->fits_gguf(c));
     if (c->t.alibi) PARE_FORWARD(make_slopes(d, diag));
     if (c->t.rope && c->rotary != 0) PARE_FORWARD(make_rope(d, m->info.n_ctx, diag));

@@ -80,11 +80,12 @@ struct pare_dense_layer_cfg {
     uint32_t           window; /* 0: sees everything before it */
     enum pare_rope_use rope;
     float              scale;  /* of q . k */
+    uint32_t           n_head, n_head_kv, n_ff; /* the model's, unless the layer was cut (compress/surgery.h) */
 };
 
 struct pare_dense_cfg {
     struct pare_dense_traits t;
-    uint32_t n_layers, n_vocab, n_embd, n_embd_in, n_head, n_head_kv, dk, dv, n_ff, max_ctx, window;
+    uint32_t n_layers, n_vocab, n_embd, n_embd_in, n_head, n_head_kv, dk, dv, n_ff, max_ctx, window; /* heads and n_ff: the largest of all layers */
     uint32_t rotary;               /* rotated width of a head */
     bool     gguf;                 /* read from GGUF metadata */
     bool     pairs;                /* rotary pairs as this checkpoint keeps them */
@@ -143,11 +144,13 @@ int  pare_dense_config_hf(struct pare_dense_cfg *c, const struct pare_dense_fami
 int  pare_dense_config_gguf(struct pare_dense_cfg *c, const struct pare_dense_family *f, const struct pare_checkpoint *k, const char *arch, struct pare_diag *diag);
 int  pare_dense_rope_hf(struct pare_dense_cfg *c, const json_t *j, struct pare_diag *diag);
 int  pare_dense_cfg_check(const struct pare_dense_cfg *c, struct pare_diag *diag);
-/* Allocates c->layer with the scale; then windows by pattern (c->window, 0: none) and rotation by the family's rule. */
+/* Allocates c->layer with the scale and widths; then windows by pattern (c->window, 0: none) and rotation by the family's rule. */
 int  pare_dense_layers(struct pare_dense_cfg *c, struct pare_diag *diag);
 void pare_dense_windows(struct pare_dense_cfg *c, uint32_t pattern);
 void pare_dense_rope_rule(struct pare_dense_cfg *c);
 void pare_dense_cfg_free(struct pare_dense_cfg *c);
+/* Takes the largest heads and n_ff of all layers into c. */
+void pare_dense_widest(struct pare_dense_cfg *c);
 /* Members with alternative spellings: keys separated by '|', the first one present counts. */
 int  pare_cfg_u32(const json_t *j, const char *keys, uint32_t max, uint32_t dflt, uint32_t *out, struct pare_diag *diag);
 int  pare_cfg_f32(const json_t *j, const char *keys, double dflt, float *out, struct pare_diag *diag);
@@ -192,7 +195,13 @@ struct pare_dense_run {
     float                    *x;
     uint32_t                  n;
 };
-static inline uint32_t pare_dense_qkv_width(const struct pare_dense_cfg *c) { return (c->n_head + c->n_head_kv) * c->dk + c->n_head_kv * c->dv; }
+static inline const struct pare_dense_layer_cfg *pare_dense_layer_of(const struct pare_dense_run *r) { return &r->d->c.layer[r->u->index]; }
+static inline uint32_t pare_dense_qkv_width(const struct pare_dense_run *r)
+{
+    const struct pare_dense_layer_cfg *l = pare_dense_layer_of(r);
+
+    return (l->n_head + l->n_head_kv) * r->d->c.dk + l->n_head_kv * r->d->c.dv;
+}
 /* w->att = attention of the queries in w->qkv over the sessions, which hold their own keys and values already. */
 void pare_dense_heads(const struct pare_dense_run *r);
 /* w->att = attention of in [n, n_embd] (before the output projection); appends keys and values. */

@@ -7,9 +7,9 @@
 #include "base/status.h"
 #include "model/dense.h"
 
-static uint32_t q_width(const struct pare_dense_cfg *c) { return c->n_head * c->dk; }
-static uint32_t k_width(const struct pare_dense_cfg *c) { return c->n_head_kv * c->dk; }
-static uint32_t qkv_width(const struct pare_dense_cfg *c) { return pare_dense_qkv_width(c); }
+static uint32_t q_width(const struct pare_dense_run *r) { return pare_dense_layer_of(r)->n_head * r->d->c.dk; }
+static uint32_t k_width(const struct pare_dense_run *r) { return pare_dense_layer_of(r)->n_head_kv * r->d->c.dk; }
+static uint32_t qkv_width(const struct pare_dense_run *r) { return pare_dense_qkv_width(r); }
 
 /* The norms of the low-rank parts are made without the config's epsilon in the published code: it is their class's own. */
 #define LOW_EPS 1e-6f
@@ -39,7 +39,7 @@ static void join_mla_row(void *ctx, uint32_t i, uint32_t worker)
     struct stage                *s = ctx;
     const struct pare_dense_cfg *c = &s->r->d->c;
     const float                 *shared, *kvb = s->r->w->kvb + (uint64_t)i * c->n_head * (c->dk_nope + c->dv);
-    float                       *k = s->r->w->qkv + (uint64_t)i * qkv_width(c) + q_width(c), *v = k + k_width(c);
+    float                       *k = s->r->w->qkv + (uint64_t)i * qkv_width(s->r) + q_width(s->r), *v = k + k_width(s->r);
 
     (void)worker;
     shared = s->r->w->low + (uint64_t)i * (c->q_rank + c->kv_rank + c->dk_rope) + c->q_rank + c->kv_rank;
@@ -56,7 +56,7 @@ static void project_mla(struct stage *s, const float *in)
 {
     const struct pare_dense_run *r = s->r;
     const struct pare_dense_cfg *c = &r->d->c;
-    uint32_t                     ld = c->q_rank + c->kv_rank + c->dk_rope, qw = qkv_width(c);
+    uint32_t                     ld = c->q_rank + c->kv_rank + c->dk_rope, qw = qkv_width(r);
 
     if (c->q_rank != 0) pare_dense_linear(r, &s->l->q_a, in, c->n_embd, r->w->low, ld);
     pare_dense_linear(r, &s->l->kv_a, in, c->n_embd, r->w->low + c->q_rank, ld);
@@ -74,7 +74,7 @@ static void project(struct stage *s, const float *in)
     const struct pare_dense_run   *r = s->r;
     const struct pare_dense_cfg   *c = &r->d->c;
     const struct pare_dense_layer *l = s->l;
-    uint32_t                       qw = qkv_width(c);
+    uint32_t                       qw = qkv_width(r);
     float                         *y = r->w->qkv;
 
     if (c->t.mla) {
@@ -85,8 +85,8 @@ static void project(struct stage *s, const float *in)
         pare_dense_linear(r, &l->qkv, in, c->n_embd, y, qw);
         return;
     }
-    struct pare_linear_out out[3] = { { &l->q, y, qw }, { &l->k, y + q_width(c), qw },
-                                      { &l->v, y + q_width(c) + k_width(c), qw } };
+    struct pare_linear_out out[3] = { { &l->q, y, qw }, { &l->k, y + q_width(r), qw },
+                                      { &l->v, y + q_width(r) + k_width(r), qw } };
     for (int i = 0; i < 3; i++) pare_observe(r->obs, r->u, out[i].l, in, c->n_embd, r->n);
     pare_linear_apply(out, 3, in, c->n_embd, r->n, r->w->scratch, r->job);
 }
@@ -118,8 +118,8 @@ static void rotate(const struct stage *s, uint32_t i, float *q, float *k)
 
     if (s->lc->rope == PARE_ROPE_NONE) return;
     cs = s->r->w->cs[s->lc->rope == PARE_ROPE_LOCAL] + (uint64_t)i * half * 2;
-    for (uint32_t h = 0; h < c->n_head; h++) s->r->vk->rope(q + (uint64_t)h * c->dk + first, cs, half, c->pairs);
-    for (uint32_t h = 0; h < c->n_head_kv; h++) s->r->vk->rope(k + (uint64_t)h * c->dk + first, cs, half, c->pairs);
+    for (uint32_t h = 0; h < s->lc->n_head; h++) s->r->vk->rope(q + (uint64_t)h * c->dk + first, cs, half, c->pairs);
+    for (uint32_t h = 0; h < s->lc->n_head_kv; h++) s->r->vk->rope(k + (uint64_t)h * c->dk + first, cs, half, c->pairs);
 }
 
 static void clamp(float *x, uint64_t n, float limit)
@@ -132,15 +132,15 @@ static void store_row(void *ctx, uint32_t i, uint32_t worker)
     struct stage                *s = ctx;
     const struct pare_dense_run *r = s->r;
     const struct pare_dense_cfg *c = &r->d->c;
-    float                       *q = r->w->qkv + (uint64_t)i * qkv_width(c), *k = q + q_width(c);
+    float                       *q = r->w->qkv + (uint64_t)i * qkv_width(r), *k = q + q_width(r);
 
     (void)worker;
-    if (c->clip > 0) clamp(q, qkv_width(c), c->clip);
+    if (c->clip > 0) clamp(q, qkv_width(r), c->clip);
     if (c->t.qk_norm_late) rotate(s, i, q, k);
-    head_norms(s, q, s->l->q_norm, s->l->q_norm_b, c->n_head);
-    head_norms(s, k, s->l->k_norm, s->l->k_norm_b, c->n_head_kv);
+    head_norms(s, q, s->l->q_norm, s->l->q_norm_b, s->lc->n_head);
+    head_norms(s, k, s->l->k_norm, s->l->k_norm_b, s->lc->n_head_kv);
     if (!c->t.qk_norm_late) rotate(s, i, q, k);
-    pare_kv_put(r->b->session[i]->kv, r->vk, r->u->index, r->b->pos[i], k, k + k_width(c));
+    pare_kv_put(r->b->session[i]->kv, r->vk, r->u->index, r->b->pos[i], k, k + k_width(r));
 }
 
 int pare_dense_attend(const struct pare_dense_run *r, const float *in, struct pare_diag *diag)

@@ -28,20 +28,21 @@ static void bind_linear(struct pare_binder *b, const struct pare_dense_cfg *c, c
 }
 
 /* Rows of query, key and value in a matrix that is fused group by group. */
-static uint32_t group_segs(const struct pare_dense_cfg *c, struct pare_row_seg seg[3])
+static uint32_t group_segs(const struct pare_dense_cfg *c, const struct pare_dense_layer_cfg *lc, struct pare_row_seg seg[3])
 {
-    uint64_t per = c->n_head / c->n_head_kv, dk = c->dk, stride = (per + 2) * dk;
+    uint64_t per = lc->n_head / lc->n_head_kv, dk = c->dk, stride = (per + 2) * dk;
 
-    seg[0] = (struct pare_row_seg){ 0, per * dk, stride, c->n_head * dk };
-    seg[1] = (struct pare_row_seg){ per * dk, dk, stride, c->n_head_kv * dk };
-    seg[2] = (struct pare_row_seg){ (per + 1) * dk, dk, stride, c->n_head_kv * dk };
+    seg[0] = (struct pare_row_seg){ 0, per * dk, stride, lc->n_head * dk };
+    seg[1] = (struct pare_row_seg){ per * dk, dk, stride, lc->n_head_kv * dk };
+    seg[2] = (struct pare_row_seg){ (per + 1) * dk, dk, stride, lc->n_head_kv * dk };
     return 3;
 }
 
 static void bind_qkv(struct pare_binder *b, const struct pare_dense *d, struct pare_dense_layer *l)
 {
     const struct pare_dense_cfg *c = &d->c;
-    uint64_t          q = (uint64_t)c->n_head * c->dk, k = (uint64_t)c->n_head_kv * c->dk, v = (uint64_t)c->n_head_kv * c->dv;
+    const struct pare_dense_layer_cfg *lc = &c->layer[b->u->index];
+    uint64_t          q = (uint64_t)lc->n_head * c->dk, k = (uint64_t)lc->n_head_kv * c->dk, v = (uint64_t)lc->n_head_kv * c->dv;
     struct pare_row_seg seg[3];
     struct pare_want  w = { .role = "attn_qkv", .rows = q + k + v, .cols = c->n_embd, .lin = &l->qkv };
     /* GGUF files of a family come both ways (Phi-2, GLM): what is there decides. */
@@ -51,7 +52,7 @@ static void bind_qkv(struct pare_binder *b, const struct pare_dense *d, struct p
     if (fused) {
         w.need_bias = c->t.need_qkv_bias;
         if (!b->from_gguf && c->t.fusion == PARE_QKV_BY_GROUP) {
-            w.n_segs = group_segs(c, seg);
+            w.n_segs = group_segs(c, lc, seg);
             w.seg = seg;
             w.file_rows = w.rows;
         }
@@ -60,12 +61,12 @@ static void bind_qkv(struct pare_binder *b, const struct pare_dense *d, struct p
         return;
     }
     w = (struct pare_want){ .role = "attn_q", .rows = q, .cols = c->n_embd, .lin = &l->q, .need_bias = c->t.need_qkv_bias,
-                            .permute_heads = swap ? c->n_head : 0 };
+                            .permute_heads = swap ? lc->n_head : 0 };
     pare_bind(b, &w);
     w.role = "attn_k";
     w.rows = k;
     w.lin = &l->k;
-    w.permute_heads = swap ? c->n_head_kv : 0;
+    w.permute_heads = swap ? lc->n_head_kv : 0;
     pare_bind(b, &w);
     w.role = "attn_v";
     w.rows = v;
@@ -105,6 +106,7 @@ static void bind_qk_norm(struct pare_binder *b, const struct pare_dense_cfg *c, 
 static void bind_layer(struct pare_binder *b, struct pare_dense *d, uint32_t i)
 {
     const struct pare_dense_cfg *c = &d->c;
+    const struct pare_dense_layer_cfg *lc = &c->layer[i];
     struct pare_dense_layer     *l = &d->layer[i];
     bool                         two;
 
@@ -117,21 +119,21 @@ static void bind_layer(struct pare_binder *b, struct pare_dense *d, uint32_t i)
         bind_mla(b, d, l);
     else
         bind_qkv(b, d, l);
-    bind_qk_norm(b, c, "attn_q_norm", c->n_head, &l->q_norm, &l->q_norm_b);
-    bind_qk_norm(b, c, "attn_k_norm", c->n_head_kv, &l->k_norm, &l->k_norm_b);
-    bind_linear(b, c, "attn_output", c->n_embd, (uint64_t)c->n_head * c->dv, &l->o);
+    bind_qk_norm(b, c, "attn_q_norm", lc->n_head, &l->q_norm, &l->q_norm_b);
+    bind_qk_norm(b, c, "attn_k_norm", lc->n_head_kv, &l->k_norm, &l->k_norm_b);
+    bind_linear(b, c, "attn_output", c->n_embd, (uint64_t)lc->n_head * c->dv, &l->o);
     if (c->t.post_norm) bind_norm(b, c, "post_attention_norm", c->n_embd, &l->attn_post_norm, NULL, false);
     if (!c->t.no_pre_norm)
         bind_norm(b, c, two ? "attn_norm" : c->t.ffn_norm_role != NULL ? c->t.ffn_norm_role : "ffn_norm", c->n_embd, &l->ffn_norm, &l->ffn_norm_b, c->t.block == PARE_BLOCK_PARALLEL);
     if (c->t.plain_mlp) {
-        bind_linear(b, c, "ffn_up", c->n_ff, c->n_embd, &l->up);
+        bind_linear(b, c, "ffn_up", lc->n_ff, c->n_embd, &l->up);
     } else if (c->t.fused_gate_up) {
-        bind_linear(b, c, "ffn_up", 2ull * c->n_ff, c->n_embd, &l->gate_up);
+        bind_linear(b, c, "ffn_up", 2ull * lc->n_ff, c->n_embd, &l->gate_up);
     } else {
-        bind_linear(b, c, "ffn_gate", c->n_ff, c->n_embd, &l->gate);
-        bind_linear(b, c, "ffn_up", c->n_ff, c->n_embd, &l->up);
+        bind_linear(b, c, "ffn_gate", lc->n_ff, c->n_embd, &l->gate);
+        bind_linear(b, c, "ffn_up", lc->n_ff, c->n_embd, &l->up);
     }
-    bind_linear(b, c, "ffn_down", c->n_embd, c->n_ff, &l->down);
+    bind_linear(b, c, "ffn_down", c->n_embd, lc->n_ff, &l->down);
     if (c->t.post_norm) bind_norm(b, c, "post_ffw_norm", c->n_embd, &l->ffn_post_norm, NULL, false);
 }
 

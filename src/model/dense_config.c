@@ -107,8 +107,21 @@ int pare_dense_layers(struct pare_dense_cfg *c, struct pare_diag *diag)
 {
     c->layer = pare_zalloc(c->n_layers, sizeof *c->layer);
     if (c->layer == NULL) return PARE_NOMEM(diag);
-    for (uint32_t i = 0; i < c->n_layers; i++) c->layer[i].scale = c->scale;
+    for (uint32_t i = 0; i < c->n_layers; i++)
+        c->layer[i] = (struct pare_dense_layer_cfg){ .scale = c->scale, .n_head = c->n_head, .n_head_kv = c->n_head_kv, .n_ff = c->n_ff };
     return PARE_OK;
+}
+
+void pare_dense_widest(struct pare_dense_cfg *c)
+{
+    c->n_head = c->n_head_kv = c->n_ff = 0;
+    for (uint32_t i = 0; i < c->n_layers; i++) {
+        const struct pare_dense_layer_cfg *l = &c->layer[i];
+
+        if (l->n_head > c->n_head) c->n_head = l->n_head;
+        if (l->n_head_kv > c->n_head_kv) c->n_head_kv = l->n_head_kv;
+        if (l->n_ff > c->n_ff) c->n_ff = l->n_ff;
+    }
 }
 
 void pare_dense_windows(struct pare_dense_cfg *c, uint32_t pattern)
@@ -191,7 +204,13 @@ int pare_dense_config_hf(struct pare_dense_cfg *c, const struct pare_dense_famil
     pare_dense_rope_rule(c);
     if (json_is_true(json_object_get(j, "attention_bias"))) c->t.need_qkv_bias = true;
     (void)k;
-    return f->config != NULL ? f->config(c, j, diag) : PARE_OK;
+    if (f->config != NULL) PARE_FORWARD(f->config(c, j, diag));
+    for (uint32_t i = 0; i < c->n_layers; i++) { /* folders say one width for all layers, some families in a key of their own */
+        c->layer[i].n_head = c->n_head;
+        c->layer[i].n_head_kv = c->n_head_kv;
+        c->layer[i].n_ff = c->n_ff;
+    }
+    return PARE_OK;
 }
 
 /* What the forward pass takes for granted. */
@@ -199,8 +218,15 @@ int pare_dense_cfg_check(const struct pare_dense_cfg *c, struct pare_diag *diag)
 {
     uint64_t width = (uint64_t)c->n_head * c->dk + (uint64_t)c->n_head_kv * (c->dk + c->dv);
 
-    PARE_FAIL_IF(diag, c->n_head == 0 || c->n_head_kv == 0 || c->n_head % c->n_head_kv != 0, PARE_E_CORRUPT,
-                 "%" PRIu32 " heads cannot share %" PRIu32 " key-value heads", c->n_head, c->n_head_kv);
+    for (uint32_t i = 0; i < c->n_layers; i++) {
+        const struct pare_dense_layer_cfg *l = &c->layer[i];
+
+        PARE_FAIL_IF(diag, l->n_head == 0 || l->n_head_kv == 0 || l->n_head % l->n_head_kv != 0, PARE_E_CORRUPT,
+                     "%" PRIu32 " heads cannot share %" PRIu32 " key-value heads in layer %" PRIu32, l->n_head, l->n_head_kv, i);
+        PARE_FAIL_IF(diag, l->n_ff == 0, PARE_E_CORRUPT, "a width in the config is zero");
+        PARE_FAIL_IF(diag, (l->n_head != c->n_head || l->n_head_kv != c->n_head_kv) && (c->t.alibi || c->t.mla || c->t.qk_norm == PARE_QKN_WIDTH || c->t.qk_norm == PARE_QKN_HEADS),
+                     PARE_E_UNSUPPORTED, "this family has the same heads in every layer");
+    }
     PARE_FAIL_IF(diag, c->n_embd == 0 || c->n_ff == 0 || c->dk == 0 || c->dv == 0 || c->n_vocab == 0 || c->max_ctx == 0,
                  PARE_E_CORRUPT, "a width in the config is zero");
     PARE_FAIL_IF(diag, width > MAX_WIDTH * 4 || c->n_embd > MAX_WIDTH, PARE_E_UNSUPPORTED, "the config asks for rows of %" PRIu64

@@ -88,6 +88,25 @@ static int put_layers(struct out *o, const struct pare_dense_cfg *c)
     return o->rc;
 }
 
+/* One number where the layers agree, else a list. which: 0 heads, 1 key-value heads, 2 width of the MLP. */
+static void put_widths(struct out *o, const char *name, const struct pare_dense_cfg *c, int which)
+{
+    uint32_t *v = pare_alloc_array(c->n_layers, sizeof *v);
+    bool      differs = false;
+
+    if (v == NULL) {
+        if (o->rc == 0) o->rc = PARE_NOMEM(o->diag);
+        return;
+    }
+    for (uint32_t i = 0; i < c->n_layers; i++) {
+        v[i] = which == 0 ? c->layer[i].n_head : which == 1 ? c->layer[i].n_head_kv : c->layer[i].n_ff;
+        differs = differs || v[i] != v[0];
+    }
+    if (!differs) put_u32(o, name, v[0]);
+    else if (o->rc == 0) o->rc = pare_writer_kv_array(o->w, key(o, name), PARE_KV_U32, v, c->n_layers, o->diag);
+    pare_free(v);
+}
+
 static int put_gguf(const struct pare_model *m, struct out *o)
 {
     const struct pare_dense     *d = m->own;
@@ -96,9 +115,9 @@ static int put_gguf(const struct pare_model *m, struct out *o)
     put_u32(o, "block_count", c->n_layers);
     put_u32(o, "context_length", c->max_ctx);
     put_u32(o, "embedding_length", c->n_embd);
-    put_u32(o, "feed_forward_length", c->n_ff);
-    put_u32(o, "attention.head_count", c->n_head);
-    put_u32(o, "attention.head_count_kv", c->n_head_kv);
+    put_widths(o, "feed_forward_length", c, 2);
+    put_widths(o, "attention.head_count", c, 0);
+    put_widths(o, "attention.head_count_kv", c, 1);
     put_u32(o, "attention.key_length", c->dk);
     put_u32(o, "attention.value_length", c->dv);
     put_u32(o, "vocab_size", c->n_vocab);

@@ -23,29 +23,38 @@ static const char *key(struct meta *m, const char *name)
     return m->key;
 }
 
-/* A whole number, or a list that says the same for every layer. */
-static int get_u32(struct meta *m, const char *name, int64_t max, uint32_t dflt, uint32_t *out)
+/* A whole number, or the largest of a list by layer. */
+static int get_most(struct meta *m, const char *name, int64_t max, uint32_t dflt, bool *differs, uint32_t *out)
 {
     const struct pare_kv *kv = pare_kv_find(m->k, key(m, name));
     int64_t               v = dflt, w;
 
+    *differs = false;
     if (kv != NULL && kv->type == PARE_KV_ARRAY) {
         for (uint64_t i = 0; i < kv->count; i++) {
             if (!pare_kv_elem_int(kv, i, &w) || w < 0 || w > max) {
                 pare_diag_where(m->diag, m->key);
                 PARE_FAIL(m->diag, PARE_E_CORRUPT, "has an entry that is no number in 0..%" PRId64, max);
             }
-            if (i != 0 && w != v) {
-                pare_diag_where(m->diag, m->key);
-                PARE_FAIL(m->diag, PARE_E_UNSUPPORTED, "differs between layers");
-            }
-            v = w;
+            *differs = *differs || (i != 0 && w != v);
+            v = i == 0 || w > v ? w : v;
         }
     } else {
         PARE_FORWARD(pare_kv_int(m->k, m->key, 0, max, dflt, &v, m->diag));
     }
     *out = (uint32_t)v;
     return PARE_OK;
+}
+
+/* The same where layers may not differ. */
+static int get_u32(struct meta *m, const char *name, int64_t max, uint32_t dflt, uint32_t *out)
+{
+    bool differs;
+
+    PARE_FORWARD(get_most(m, name, max, dflt, &differs, out));
+    if (!differs) return PARE_OK;
+    pare_diag_where(m->diag, m->key);
+    PARE_FAIL(m->diag, PARE_E_UNSUPPORTED, "differs between layers");
 }
 
 static int get_f32(struct meta *m, const char *name, float dflt, float *out)
@@ -61,12 +70,13 @@ static int get_f32(struct meta *m, const char *name, float dflt, float *out)
 static int read_sizes(struct pare_dense_cfg *c, struct meta *m)
 {
     const struct pare_tensor *embd = pare_checkpoint_tensor(m->k, "token_embd.weight");
+    bool                      differs;
 
     PARE_FORWARD(get_u32(m, "embedding_length", 1 << 20, 0, &c->n_embd));
     PARE_FORWARD(get_u32(m, "block_count", 4096, 0, &c->n_layers));
-    PARE_FORWARD(get_u32(m, "attention.head_count", 1 << 16, 0, &c->n_head));
-    PARE_FORWARD(get_u32(m, "attention.head_count_kv", 1 << 16, c->n_head, &c->n_head_kv));
-    PARE_FORWARD(get_u32(m, "feed_forward_length", 1 << 22, 0, &c->n_ff));
+    PARE_FORWARD(get_most(m, "attention.head_count", 1 << 16, 0, &differs, &c->n_head));
+    PARE_FORWARD(get_most(m, "attention.head_count_kv", 1 << 16, c->n_head, &differs, &c->n_head_kv));
+    PARE_FORWARD(get_most(m, "feed_forward_length", 1 << 22, 0, &differs, &c->n_ff));
     PARE_FORWARD(get_u32(m, "context_length", 1 << 28, 2048, &c->max_ctx));
     PARE_FORWARD(get_u32(m, "vocab_size", 1 << 24, 0, &c->n_vocab));
     if (embd == NULL) {
@@ -174,6 +184,32 @@ static int64_t flag_at(const struct pare_kv *kv, uint32_t i)
     return pare_kv_elem_int(kv, i, &v) ? v : 0;
 }
 
+/* Widths that a list gives for each layer; without a list every layer has what the model has. */
+static int read_widths(struct pare_dense_cfg *c, struct meta *m)
+{
+    static const char *const names[3] = { "attention.head_count", "attention.head_count_kv", "feed_forward_length" };
+
+    for (int k = 0; k < 3; k++) {
+        const struct pare_kv *list = pare_kv_find(m->k, key(m, names[k]));
+        int64_t               v = 0;
+
+        if (list == NULL || list->type != PARE_KV_ARRAY || list->count == 0) continue;
+        if (list->count != c->n_layers) {
+            pare_diag_where(m->diag, m->key);
+            PARE_FAIL(m->diag, PARE_E_CORRUPT, "has %" PRIu64 " entries for %" PRIu32 " layers", list->count, c->n_layers);
+        }
+        for (uint32_t i = 0; i < c->n_layers; i++) {
+            struct pare_dense_layer_cfg *l = &c->layer[i];
+
+            (void)pare_kv_elem_int(list, i, &v); /* checked by get_most */
+            *(k == 0 ? &l->n_head : k == 1 ? &l->n_head_kv : &l->n_ff) = (uint32_t)v;
+        }
+        if (k == 0 && pare_kv_find(m->k, key(m, names[1])) == NULL)
+            for (uint32_t i = 0; i < c->n_layers; i++) c->layer[i].n_head_kv = c->layer[i].n_head;
+    }
+    return PARE_OK;
+}
+
 static int read_layers(struct pare_dense_cfg *c, struct meta *m)
 {
     uint32_t              pattern = c->t.pattern;
@@ -181,6 +217,7 @@ static int read_layers(struct pare_dense_cfg *c, struct meta *m)
 
     PARE_FORWARD(get_u32(m, "attention.sliding_window", UINT32_MAX, 0, &c->window));
     PARE_FORWARD(pare_dense_layers(c, m->diag));
+    PARE_FORWARD(read_widths(c, m));
     list = flags(m, key(m, "attention.sliding_window_pattern"), c->n_layers);
     if (list == NULL && pare_kv_find(m->k, m->key) != NULL) PARE_FORWARD(get_u32(m, "attention.sliding_window_pattern", 4096, pattern, &pattern));
     pare_dense_windows(c, pattern);
@@ -201,6 +238,7 @@ int pare_dense_config_gguf(struct pare_dense_cfg *c, const struct pare_dense_fam
 {
     struct meta m = { .k = k, .arch = arch, .diag = diag };
     float       eps = c->t.norm_eps > 0 ? c->t.norm_eps : 1e-5f, scale;
+    uint32_t    kv;
 
     c->gguf = true;
     c->pairs = c->t.pairs_gguf;
@@ -226,5 +264,8 @@ int pare_dense_config_gguf(struct pare_dense_cfg *c, const struct pare_dense_fam
     PARE_FORWARD(get_f32(&m, "logit_scale", 1, &c->logit_scale));
     PARE_FORWARD(read_rope(c, &m));
     PARE_FORWARD(read_layers(c, &m));
-    return f->config_gguf != NULL ? f->config_gguf(c, k, diag) : PARE_OK;
+    kv = c->n_head_kv;
+    if (f->config_gguf != NULL) PARE_FORWARD(f->config_gguf(c, k, diag));
+    for (uint32_t i = 0; c->n_head_kv != kv && i < c->n_layers; i++) c->layer[i].n_head_kv = c->n_head_kv; /* what the family knows better */
+    return PARE_OK;
 }

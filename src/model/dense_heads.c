@@ -25,7 +25,7 @@ static float *part_of(const struct attend *t, uint32_t i, uint32_t h, uint32_t c
 {
     const struct pare_dense_cfg *c = &t->r->d->c;
 
-    return t->r->w->part + (((uint64_t)i * c->n_head + h) * t->chunks + chunk) * (2 + c->dv);
+    return t->r->w->part + (((uint64_t)i * t->lc->n_head + h) * t->chunks + chunk) * (2 + c->dv);
 }
 
 static struct pare_attn_row row_of(const struct attend *t, uint32_t i, uint32_t h)
@@ -33,8 +33,8 @@ static struct pare_attn_row row_of(const struct attend *t, uint32_t i, uint32_t 
     const struct pare_dense_run *r = t->r;
     const struct pare_dense_cfg *c = &r->d->c;
 
-    return (struct pare_attn_row){ .q = r->w->qkv + (uint64_t)i * pare_dense_qkv_width(c) + (uint64_t)h * c->dk,
-                                   .out = r->w->att + ((uint64_t)i * c->n_head + h) * c->dv, .pos = r->b->pos[i],
+    return (struct pare_attn_row){ .q = r->w->qkv + (uint64_t)i * pare_dense_qkv_width(r) + (uint64_t)h * c->dk,
+                                   .out = r->w->att + ((uint64_t)i * t->lc->n_head + h) * c->dv, .pos = r->b->pos[i],
                                    .alibi_slope = r->d->slope != NULL ? r->d->slope[h] : 0.0f };
 }
 
@@ -45,7 +45,7 @@ static void attend_job(void *ctx, uint32_t job, uint32_t worker)
     const struct pare_dense_cfg *c = &r->d->c;
     const uint32_t               chunk = t->chunks != 0 ? job % t->chunks : 0, rest = t->chunks != 0 ? job / t->chunks : job;
     uint32_t                     per_head = t->n_runs * t->parts, kv_head = rest / per_head, run = rest % per_head / t->parts;
-    uint32_t                     group = c->n_head / c->n_head_kv, h0 = kv_head * group + rest % t->parts * t->heads;
+    uint32_t                     group = t->lc->n_head / t->lc->n_head_kv, h0 = kv_head * group + rest % t->parts * t->heads;
     uint32_t                     h1 = h0 + t->heads < (kv_head + 1) * group ? h0 + t->heads : (kv_head + 1) * group, n = 0;
     uint32_t                     i0 = r->w->run[run], i1 = run + 1 < t->n_runs ? r->w->run[run + 1] : r->n;
     uint32_t                     from = first_seen(t, r->b->pos[i0]), to = r->b->pos[i1 - 1] + 1;
@@ -122,7 +122,7 @@ static void join(const struct attend *t)
     const struct pare_dense_cfg *c = &r->d->c;
 
     for (uint32_t i = 0; i < r->n; i++)
-        for (uint32_t h = 0; h < c->n_head; h++) {
+        for (uint32_t h = 0; h < t->lc->n_head; h++) {
             struct pare_attn_row row = row_of(t, i, h);
 
             r->vk->attention_join(&row, c->dv, part_of(t, i, h, 0), 2 + c->dv, t->chunks);
@@ -132,17 +132,18 @@ static void join(const struct attend *t)
 void pare_dense_heads(const struct pare_dense_run *r)
 {
     const struct pare_dense_cfg *c = &r->d->c;
-    uint32_t                     threads = pare_job_threads(r->job), group = c->n_head / c->n_head_kv, chunks, jobs;
-    struct attend                t = { .r = r, .lc = &c->layer[r->u->index], .heads = group < PARE_ATTN_ROWS ? group : PARE_ATTN_ROWS };
+    const struct pare_dense_layer_cfg *lc = pare_dense_layer_of(r);
+    uint32_t                     threads = pare_job_threads(r->job), group = lc->n_head / lc->n_head_kv, chunks, jobs;
+    struct attend                t = { .r = r, .lc = lc, .heads = group < PARE_ATTN_ROWS ? group : PARE_ATTN_ROWS };
     uint64_t                     keys = count_keys(&t, &chunks);
-    bool                         alone = threads == 1 || keys * c->n_head * (c->dk + c->dv) <= ALONE;
+    bool                         alone = threads == 1 || keys * lc->n_head * (c->dk + c->dv) <= ALONE;
 
-    if (!alone && chunks > 1 && (uint64_t)r->n * chunks <= r->w->max_part && r->n * c->n_head_kv < JOBS_A_THREAD * threads) t.chunks = chunks;
-    while (t.chunks == 0 && t.heads > 1 && r->n * (c->n_head / t.heads) < threads) t.heads = (t.heads + 1) / 2;
+    if (!alone && chunks > 1 && (uint64_t)r->n * chunks <= r->w->max_part && r->n * lc->n_head_kv < JOBS_A_THREAD * threads) t.chunks = chunks;
+    while (t.chunks == 0 && t.heads > 1 && r->n * (lc->n_head / t.heads) < threads) t.heads = (t.heads + 1) / 2;
     t.parts = (group + t.heads - 1) / t.heads;
     t.run_rows = PARE_ATTN_ROWS / t.heads;
     find_runs(&t);
-    jobs = t.n_runs * c->n_head_kv * t.parts * (t.chunks != 0 ? t.chunks : 1);
+    jobs = t.n_runs * lc->n_head_kv * t.parts * (t.chunks != 0 ? t.chunks : 1);
     if (alone)
         for (uint32_t i = 0; i < jobs; i++) attend_job(&t, i, 0);
     else
