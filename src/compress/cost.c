@@ -34,7 +34,8 @@ static void one_error(void *ctx, uint32_t chunk, uint32_t worker)
     float                   *back = e->back + worker * cols;
 
     if (type->encode == NULL || !(type->caps & PARE_DT_QUANT)) return; /* the source as it is: no error */
-    if ((type == e->t->slot->weight.type && e->t->slot->fold == NULL) || e->t->cand[chunk / e->n].fed) return;
+    if (e->t->cand[chunk / e->n].fed) return;
+    if (type == e->t->slot->weight.type && e->t->slot->fold == NULL && (e->t->slot->weight.parts == NULL || e->t->cand[chunk / e->n].maker != NULL)) return;
     if ((type->caps & PARE_DT_SLOW) && r % ((e->n + SAMPLE_SLOW - 1) / SAMPLE_SLOW) != 0) return;
     pare_enc_use(e->wide);
     type->encode(code, e->rows + r * cols, cols, e->t->importance);

@@ -108,6 +108,7 @@ static int make_target(struct pare_make *m, struct factors *f, uint32_t i, struc
     const struct pare_feedback *fb = NULL;
     int                         rc;
 
+    if (t->cand[m->pick[i]].maker != NULL) return pare_stand_in_composite(s, t, t->cand[m->pick[i]].maker, m->w->job, diag);
     if (!pare_target_feeds(&m->ts->t[i], m->pick[i])) return pare_stand_in_linear(s, t, type, m->w->job, diag);
     PARE_FORWARD(factor_of(m, f, t, &fb, diag));
     rc = pare_stand_in_rows(s, t, type, fb, m->w->job, diag);

@@ -5,9 +5,12 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/json.h"
 #include "base/status.h"
+#include "compress/composite.h"
 #include "compress/make.h"
 #include "compress/pack_rows.h"
+#include "format/parts.h"
 
 #define CHUNK_FLOATS (1u << 18) /* 1 MB of f32 rows at a time, whatever the tensor's size */
 #define PACK_ALIGN 4096u         /* panels begin on a page, so that advice for one tensor concerns no other */
@@ -40,7 +43,7 @@ static int copy_metadata(const struct pare_rewrite *r, struct pare_writer *w, st
 
     for (uint64_t i = 0; i < c->n_kv; i++) {
         const char *k = c->kv[i].key;
-        if (begins(k, "split.") || strcmp(k, "pare.plan") == 0 || strcmp(k, "pare.tensors") == 0) continue;
+        if (begins(k, "split.") || strcmp(k, "pare.plan") == 0 || strcmp(k, "pare.tensors") == 0 || strcmp(k, PARE_PARTS_KEY) == 0) continue;
         if (strcmp(k, "general.file_type") == 0 || strcmp(k, "general.quantization_version") == 0) continue;
         if (strcmp(k, "general.alignment") == 0) continue;
         PARE_FORWARD(pare_writer_kv_copy(w, &c->kv[i], diag));
@@ -49,6 +52,84 @@ static int copy_metadata(const struct pare_rewrite *r, struct pare_writer *w, st
 }
 
 static bool packs(const struct pare_rewrite *r, uint32_t i) { return r->pack != NULL && r->pack[i] == PARE_PACK_YES; }
+
+static const struct pare_composite_maker *maker_of(const struct pare_rewrite *r, uint32_t i) { return r->ts->t[i].cand[r->pick[i]].maker; }
+
+/* A transform that is said to be a sibling's is written with this weight too where the sibling, as it is picked, has another one. */
+static int settle_input(const struct pare_rewrite *r, struct pare_composite *c, struct pare_diag *diag)
+{
+    const char *of = c->input_of;
+
+    if (of == NULL) return PARE_OK;
+    c->input_of = NULL;
+    for (uint32_t i = 0; i < r->ts->n; i++) {
+        struct pare_composite o;
+
+        if (strcmp(r->ts->t[i].name, of) != 0 || maker_of(r, i) == NULL) continue;
+        PARE_FORWARD(maker_of(r, i)->make(maker_of(r, i), &r->ts->t[i], true, &o, NULL, diag));
+        if (o.input != NULL && o.input_of == NULL && pare_transform_same(o.input, c->input)) c->input_of = r->ts->t[i].name;
+        pare_composite_free(&o);
+    }
+    return PARE_OK;
+}
+
+/* The composite of target i in the order of written files. */
+static int make(const struct pare_rewrite *r, uint32_t i, bool shape, struct pare_composite *out, struct pare_job *job, struct pare_diag *diag)
+{
+    const struct pare_composite_maker *m = maker_of(r, i);
+    struct pare_composite              c;
+    int                                rc = m->make(m, &r->ts->t[i], shape, &c, job, diag);
+
+    if (rc == PARE_OK) {
+        rc = settle_input(r, &c, diag);
+        if (rc == PARE_OK) rc = pare_composite_out_order(out, &c, r->ts->t[i].slot, diag);
+        pare_composite_free(&c);
+    }
+    if (rc < 0) pare_diag_where(diag, r->ts->t[i].name);
+    return rc;
+}
+
+/* "pare.parts", where there is something to say. */
+static int declare_entries(const struct pare_rewrite *r, struct pare_writer *w, struct pare_diag *diag)
+{
+    json_t *doc = json_object();
+    char   *text = NULL;
+    int     rc = doc == NULL ? PARE_NOMEM(diag) : PARE_OK;
+
+    for (uint32_t i = 0; i < r->ts->n && rc == PARE_OK; i++) {
+        struct pare_composite c;
+
+        if (maker_of(r, i) == NULL) continue;
+        if (r->ts->t[i].table != NULL) {
+            pare_diag_where(diag, r->ts->t[i].name);
+            rc = PARE_ERR(diag, PARE_E_USAGE, "an embedding table cannot have parts");
+            continue;
+        }
+        rc = make(r, i, true, &c, NULL, diag);
+        if (rc < 0) continue;
+        rc = pare_composite_entry(&c, r->ts->t[i].name, doc, diag);
+        pare_composite_free(&c);
+    }
+    if (rc == PARE_OK && json_object_size(doc) != 0) {
+        text = pare_json_canonical(doc);
+        rc = text == NULL ? PARE_NOMEM(diag) : pare_writer_kv_str(w, PARE_PARTS_KEY, text, strlen(text), diag);
+    }
+    pare_free(text);
+    json_decref(doc);
+    return rc;
+}
+
+/* The tensor of the weight itself, or (base false) those beside it. */
+static int declare_composite(const struct pare_rewrite *r, struct pare_writer *w, uint32_t i, bool base, struct pare_diag *diag)
+{
+    struct pare_composite c;
+    int                   rc = make(r, i, true, &c, NULL, diag);
+
+    if (rc < 0) return rc;
+    rc = (base ? pare_composite_declare_base : pare_composite_declare_parts)(&c, w, r->ts->t[i].name, packs(r, i), diag);
+    pare_composite_free(&c);
+    return rc;
+}
 
 static int declare(const struct pare_rewrite *r, struct pare_writer *w, struct pare_diag *diag)
 {
@@ -61,6 +142,7 @@ static int declare(const struct pare_rewrite *r, struct pare_writer *w, struct p
     PARE_FORWARD(pare_writer_kv_u32(w, "general.quantization_version", 2, diag));
     if (r->plan_text != NULL)
         PARE_FORWARD(pare_writer_kv_str(w, "pare.plan", r->plan_text, strlen(r->plan_text), diag));
+    PARE_FORWARD(declare_entries(r, w, diag));
     for (uint32_t i = 0; i < r->ts->n; i++) {
         if (!packs(r, i)) continue;
         PARE_FORWARD(pare_writer_kv_u32(w, "general.alignment", PACK_ALIGN, diag));
@@ -69,6 +151,10 @@ static int declare(const struct pare_rewrite *r, struct pare_writer *w, struct p
     for (uint32_t i = 0; i < r->ts->n; i++) {
         const struct pare_target *t = &r->ts->t[i];
         uint64_t                  dims[2] = { t->rows, t->cols };
+        if (maker_of(r, i) != NULL) {
+            PARE_FORWARD(declare_composite(r, w, i, true, diag));
+            continue;
+        }
         PARE_FORWARD((packs(r, i) ? pare_writer_declare_packed : pare_writer_declare)(w, t->name, t->cand[r->pick[i]].type, 2, dims, diag));
     }
     for (uint32_t i = 0; i < r->ts->n_rest; i++) {
@@ -76,6 +162,8 @@ static int declare(const struct pare_rewrite *r, struct pare_writer *w, struct p
         uint64_t                dims[2] = { s->rows, s->cols };
         PARE_FORWARD(pare_writer_declare(w, s->name, pare_rest_type(s), s->n_dims, s->n_dims == 1 ? &dims[1] : dims, diag));
     }
+    for (uint32_t i = 0; i < r->ts->n; i++)
+        if (maker_of(r, i) != NULL) PARE_FORWARD(declare_composite(r, w, i, false, diag));
     return pare_writer_layout(w, diag);
 }
 
@@ -151,6 +239,37 @@ static int write_rest(const struct pare_rewrite *r, struct pare_writer *w, uint3
     return rc;
 }
 
+static bool all_done(const struct pare_writer *w, uint32_t i, uint64_t at, uint32_t n)
+{
+    bool done = pare_writer_done(w, i);
+
+    for (uint32_t k = 0; k < n; k++) done = done && pare_writer_done(w, at + k);
+    return done;
+}
+
+/* Base and parts of target i, whose parts are tensors *at on; *at moves behind them. */
+static int write_composite(const struct pare_rewrite *r, struct pare_writer *w, uint32_t i, uint64_t *at, struct pare_job *job, struct pare_diag *diag)
+{
+    struct pare_composite c;
+    uint32_t              n;
+    int                   rc = make(r, i, true, &c, NULL, diag);
+
+    if (rc < 0) return rc;
+    n = pare_composite_n_tensors(&c);
+    pare_composite_free(&c);
+    if (!all_done(w, i, *at, n)) {
+        rc = make(r, i, false, &c, job, diag);
+        if (rc < 0) return rc;
+        rc = pare_composite_n_tensors(&c) == n ? PARE_OK : PARE_ERR(diag, PARE_E_USAGE, "a composite is not the one that was declared");
+        if (rc == PARE_OK) rc = pare_composite_write_base(&c, w, i, packs(r, i), job, diag);
+        if (rc == PARE_OK) rc = pare_composite_write_parts(&c, w, *at, packs(r, i), job, diag);
+        pare_composite_free(&c);
+        if (rc < 0) pare_diag_where(diag, r->ts->t[i].name);
+    }
+    *at += n;
+    return rc;
+}
+
 static uint64_t tmp_floats(const struct pare_targets *ts)
 {
     uint64_t max = 0;
@@ -174,6 +293,10 @@ int pare_rewrite_choose_pack(const struct pare_rewrite *r, uint8_t *pack, struct
         bool                      keeps = true;
 
         pack[i] = PARE_PACK_NO;
+        if (t->cand[r->pick[i]].maker != NULL) { /* encoded here, or written by us before: it turns back */
+            if (t->multiplied && pare_packed_shape(&p, type, t->rows, t->cols)) pack[i] = PARE_PACK_YES;
+            continue;
+        }
         rc = pare_job_check(job, diag);
         pare_job_progress(job, "pack", (double)i / r->ts->n, t->name);
         if (!t->multiplied || !pare_packed_shape(&p, type, t->rows, t->cols)) continue;
@@ -282,6 +405,7 @@ int pare_rewrite_run(const struct pare_rewrite *r, struct pare_job *job, struct 
 {
     struct pare_writer *w = NULL;
     uint32_t            n = r->ts->n + r->ts->n_rest;
+    uint64_t            parts_at = n;
     float              *tmp = pare_aligned(tmp_floats(r->ts) * sizeof *tmp);
     int                 rc = tmp == NULL ? PARE_NOMEM(diag) : open_writer(r, &w, diag);
 
@@ -290,7 +414,8 @@ int pare_rewrite_run(const struct pare_rewrite *r, struct pare_job *job, struct 
     for (uint32_t i = 0; i < n && rc == PARE_OK; i++) {
         rc = pare_job_check(job, diag);
         if (i < r->ts->n && r->walk != NULL && pare_target_feeds(&r->ts->t[i], r->pick[i])) continue;
-        if (rc == PARE_OK && !pare_writer_done(w, i))
+        if (rc == PARE_OK && i < r->ts->n && maker_of(r, i) != NULL) rc = write_composite(r, w, i, &parts_at, job, diag);
+        else if (rc == PARE_OK && !pare_writer_done(w, i))
             rc = i < r->ts->n ? write_target(r, w, i, tmp, job, diag) : write_rest(r, w, i - r->ts->n, tmp, diag);
         pare_job_progress(job, "rewrite", (i + 1.0) / n, NULL);
     }

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "compress/composite.h"
 
 #define CHUNK_FLOATS (1u << 18)
 
@@ -94,12 +95,33 @@ int pare_stand_in_linear(struct pare_stand_in *s, struct pare_target *t, const s
     return pare_stand_in_bind(s, type, true, job, diag);
 }
 
+int pare_stand_in_composite(struct pare_stand_in *s, struct pare_target *t, const struct pare_composite_maker *maker, struct pare_job *job,
+                            struct pare_diag *diag)
+{
+    struct pare_composite *c = pare_zalloc(1, sizeof *c);
+    int                    rc = c == NULL ? PARE_NOMEM(diag) : maker->make(maker, t, false, c, job, diag);
+
+    memset(s, 0, sizeof *s);
+    if (rc < 0) {
+        pare_free(c);
+        return rc;
+    }
+    s->t = t;
+    s->composite = c;
+    rc = pare_composite_bind(c, &s->lin, PARE_ACT_INT8, job, diag);
+    let_go(t);
+    if (rc < 0) pare_stand_in_drop(s);
+    return rc;
+}
+
 void pare_stand_in_drop(struct pare_stand_in *s)
 {
     if (s->t == NULL) return;
     s->lin.bias = NULL;
     pare_linear_free(&s->lin);
     pare_aligned_free(s->rows);
+    if (s->composite != NULL) pare_composite_free(s->composite);
+    pare_free(s->composite);
     memset(s, 0, sizeof *s);
 }
 

@@ -8,6 +8,7 @@
 
 struct pare_stand_in {
     struct pare_target *t;
+    struct pare_composite *composite; /* what lin borrows, of an option with a maker; owned, else NULL */
     uint8_t            *rows;      /* encoded, bound order; NULL where panels were made chunk by chunk */
     uint64_t            row_bytes;
     struct pare_linear  lin, saved;
@@ -24,6 +25,9 @@ int  pare_stand_in_bind(struct pare_stand_in *s, const struct pare_dtype *type, 
 /* Plain encoding straight into panels: the encoded tensor never stands beside the packed one. Float types are bound as rows. */
 int  pare_stand_in_linear(struct pare_stand_in *s, struct pare_target *t, const struct pare_dtype *type, struct pare_job *job,
                           struct pare_diag *diag);
+/* The linear of an option with a maker (struct pare_candidate). */
+int  pare_stand_in_composite(struct pare_stand_in *s, struct pare_target *t, const struct pare_composite_maker *maker, struct pare_job *job,
+                             struct pare_diag *diag);
 void pare_stand_in_drop(struct pare_stand_in *s);
 
 /* Exchange of the slot's linear, which keeps its bias; of the table's weight. */

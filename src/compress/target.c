@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "compress/composite.h"
 #include "compress/method.h"
 #include "kernel/enc_tiers.h"
 #include "model/fold.h"
@@ -26,7 +27,7 @@ static bool in_rest(const struct pare_targets *ts, const char *name)
 }
 
 /* A slot joins the target of its name (tied weights are read in two places), or opens one, or is kept as it is. */
-static void add_slot(struct pare_targets *ts, uint32_t unit, struct pare_slot *s)
+static void add_slot(struct pare_targets *ts, const struct pare_unit *of, uint32_t unit, struct pare_slot *s)
 {
     struct pare_target *t = find(ts, s->name);
 
@@ -39,7 +40,7 @@ static void add_slot(struct pare_targets *ts, uint32_t unit, struct pare_slot *s
     }
     if (t == NULL) {
         t = &ts->t[ts->n++];
-        *t = (struct pare_target){ .name = s->name, .unit = unit, .slot = s, .rows = s->rows, .cols = s->cols };
+        *t = (struct pare_target){ .name = s->name, .unit = unit, .slot = s, .of = of, .rows = s->rows, .cols = s->cols };
         ts->params += s->rows * s->cols;
     }
     if (s->is_embedding && t->table == NULL) t->table = s; /* the EMBED unit's slot comes first; a tied head looks nothing up */
@@ -47,6 +48,7 @@ static void add_slot(struct pare_targets *ts, uint32_t unit, struct pare_slot *s
         t->multiplied = true;
         t->unit = unit;
         t->slot = s;
+        t->of = of;
     }
 }
 
@@ -64,7 +66,7 @@ int pare_targets_create(struct pare_targets *ts, struct pare_model *m, struct pa
     }
     for (uint32_t u = 0; u < n_units; u++) {
         struct pare_unit *unit = pare_model_unit(m, u);
-        for (uint32_t i = 0; i < unit->n_slots; i++) add_slot(ts, u, &unit->slot[i]);
+        for (uint32_t i = 0; i < unit->n_slots; i++) add_slot(ts, unit, u, &unit->slot[i]);
     }
     return PARE_OK;
 }
@@ -103,7 +105,25 @@ bool pare_target_is_source(const struct pare_target *t, const struct pare_dtype 
     const struct pare_slot *s = t->slot;
 
     return s->fold == NULL && s->weight.type == type && s->weight.foreign == NULL && s->order == PARE_ROWS_PLAIN &&
-           (s->weight.data != NULL || s->weight.panels.data != NULL);
+           (s->weight.data != NULL || s->weight.panels.data != NULL) && s->weight.parts == NULL;
+}
+
+/* Parts stay as they are where the base keeps its type, but in files for other engines, which know none. */
+static bool keeps_parts(const struct pare_target *t, const struct pare_dtype *d, bool portable)
+{
+    return t->slot->weight.parts != NULL && !portable && d == t->slot->weight.type;
+}
+
+static int keep_parts(struct pare_candidate *c, const struct pare_target *t, struct pare_diag *diag)
+{
+    struct pare_composite shape;
+
+    c->maker = &pare_composite_keep;
+    PARE_FORWARD(c->maker->make(c->maker, t, true, &shape, NULL, diag));
+    c->bytes = pare_composite_bytes(&shape);
+    c->resident = pare_composite_resident(&shape);
+    pare_composite_free(&shape);
+    return PARE_OK;
 }
 
 static bool suits(const struct pare_dtype *d, const struct pare_target *t, bool portable, const char *list)
@@ -112,7 +132,7 @@ static bool suits(const struct pare_dtype *d, const struct pare_target *t, bool 
 
     if (!pare_dtype_row_bytes(d, t->cols, &row)) return false;
     if (portable && !(d->caps & PARE_DT_STANDARD)) return false;
-    if (d == t->slot->weight.type) return (d->caps & PARE_DT_WRITE) || pare_target_is_source(t, d);
+    if (d == t->slot->weight.type) return (d->caps & PARE_DT_WRITE) || pare_target_is_source(t, d) || keeps_parts(t, d, portable);
     if (!(d->caps & PARE_DT_WRITE) || !(d->caps & PARE_DT_QUANT)) return false;
     return listed(list, d->name);
 }
@@ -131,6 +151,7 @@ int pare_targets_candidates(struct pare_targets *ts, bool portable, const char *
             PARE_FAIL_IF(diag, !pare_dtype_bytes(d, t->rows, t->cols, &c->bytes), PARE_E_LIMIT, "tensor too large");
             c->resident = t->multiplied ? pare_linear_bytes(d, t->rows, t->cols, PARE_ACT_INT8) : 0;
             if (c->resident == 0) c->resident = c->bytes; /* used in place from the mapped file */
+            if (keeps_parts(t, d, portable)) PARE_FORWARD(keep_parts(c, t, diag));
             t->n_cand++;
         }
         if (t->n_cand == 0) {
@@ -145,7 +166,7 @@ bool pare_target_feeds(const struct pare_target *t, uint32_t c)
 {
     const struct pare_dtype *d = t->cand[c].type;
 
-    return t->feedback && t->multiplied && (d->caps & PARE_DT_QUANT) && d->encode != NULL && d->repack != NULL &&
+    return t->cand[c].maker == NULL && t->feedback && t->multiplied && (d->caps & PARE_DT_QUANT) && d->encode != NULL && d->repack != NULL &&
            d->pack.trellis == NULL && !pare_target_is_source(t, d); /* codes of a trellis hang together: none can answer alone */
 }
 
@@ -220,7 +241,7 @@ static int why_failed(const struct encode_job *e, struct pare_diag *diag)
 /* Each row lies by itself: threads may read rows side by side. */
 static bool rows_apart(const struct pare_slot *s)
 {
-    return s->vec == NULL && s->order != PARE_ROWS_TRANSPOSED && (s->fold == NULL || !s->fold->mixes);
+    return s->vec == NULL && s->order != PARE_ROWS_TRANSPOSED && s->weight.parts == NULL && (s->fold == NULL || !s->fold->mixes);
 }
 
 int pare_target_encode(const struct pare_target *t, const struct pare_dtype *type, uint64_t row0, uint64_t n, bool out,

@@ -9,8 +9,24 @@
 #define PARE_MAX_CANDIDATES 24
 #define PARE_SENSE_POINTS 2
 
+struct pare_composite;
+struct pare_target;
+
+/* Makes the weight of an option that is more than rows of a type (compress/composite.h). Called several times for one target, and must
+ * give the same each time: as a shape to count and declare, whole to be written. out is in bound order and freed by the caller. */
+struct pare_composite_maker {
+    int (*make)(const struct pare_composite_maker *m, const struct pare_target *t, bool shape, struct pare_composite *out, struct pare_job *job,
+                struct pare_diag *diag);
+    const void *user;
+};
+/* Keeps what the source has: base, parts and transform as they are. */
+extern const struct pare_composite_maker pare_composite_keep;
+/* Fills *m with a maker that gives views of c, which must outlive it. */
+void pare_composite_hold(struct pare_composite_maker *m, const struct pare_composite *c);
+
 struct pare_candidate {
-    const struct pare_dtype *type;
+    const struct pare_dtype *type;      /* of the rows; of the base where there is a maker */
+    const struct pare_composite_maker *maker; /* borrowed; NULL: rows of the type, encoded from the source */
     uint64_t bytes;       /* of the whole tensor in the file */
     uint64_t resident;    /* bytes in memory when loaded to run */
     double   err;         /* relative output error: sum imp (w - w^)^2 / sum imp w^2, or what error feedback leaves over the same */
@@ -24,6 +40,7 @@ struct pare_target {
     const char      *name;        /* in written files; borrowed from the slot */
     uint32_t         unit;        /* where it is multiplied (or looked up when it is only a table) */
     struct pare_slot *slot;
+    const struct pare_unit *of;   /* the unit of slot */
     struct pare_slot *table;      /* the slot that reads it as an embedding, or NULL */
     bool             multiplied;
     bool             feedback;    /* may be rounded with error feedback (compress/feedback.h) */
@@ -58,7 +75,7 @@ void pare_targets_free(struct pare_targets *ts);
  * types that other GGUF engines read. list: comma-separated names, or NULL for all. */
 int  pare_targets_candidates(struct pare_targets *ts, bool portable, const char *list, struct pare_diag *diag);
 
-/* True when the slot's own bytes can be copied: same type as the candidate, no reordering. */
+/* True when the slot's own bytes can be copied: same type as the candidate, no reordering, no parts. */
 bool pare_target_is_source(const struct pare_target *t, const struct pare_dtype *type);
 
 /* Encodes rows [row0, row0 + n) of a slot (out: in the order of written files, else bound order) into dst, on all threads.

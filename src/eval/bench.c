@@ -314,15 +314,10 @@ static void count(struct bench *b)
         struct pare_unit *unit = pare_model_unit(b->model, u);
         for (uint32_t i = 0; i < unit->n_slots; i++) {
             struct pare_slot *s = &unit->slot[i];
-            uint64_t          bytes = 0;
             if (!s->is_linear || s->lin == NULL) continue;
             *(u + 1 < n ? &b->weights : &b->head_weights) += s->rows * s->cols;
-            for (uint32_t p = 0; p < s->lin->n_parts; p++) {
-                const struct pare_part *part = &s->lin->part[p];
-                bytes += part->kind == PARE_PART_PACKED ? pare_packed_bytes(&part->packed) : part->row_stride * s->rows;
-                b->is_float = part->kind != PARE_PART_PACKED;
-            }
-            b->bytes += bytes;
+            if (s->lin->n_parts != 0) b->is_float = s->lin->part[0].store != PARE_PART_PACKED;
+            b->bytes += pare_linear_read_bytes(s->lin);
         }
     }
 }

@@ -44,6 +44,18 @@ static void add_float(struct pare_targets *ts, const struct pare_dtype *want)
     }
 }
 
+/* Who asks for a type gets rows of it: a weight with further parts is written out, even where its base has that type already. */
+static void expand_parts(struct pare_targets *ts, const struct pare_dtype *want)
+{
+    for (uint32_t i = 0; i < ts->n; i++)
+        for (uint32_t k = 0; k < ts->t[i].n_cand; k++) {
+            struct pare_candidate *c = &ts->t[i].cand[k];
+            if (c->type != want || c->maker == NULL) continue;
+            c->maker = NULL;
+            (void)pare_dtype_bytes(want, ts->t[i].rows, ts->t[i].cols, &c->bytes); /* it suited the width */
+        }
+}
+
 /* A tensor that is not what was asked for, and what it is. */
 static void add_kept(json_t *kept, const struct pare_target *t, uint32_t pick, bool unpacked)
 {
@@ -69,6 +81,7 @@ static int run(struct pare_opened *o, const char *out, const struct pare_dtype *
     rc = pare_targets_candidates(&ts, false, NULL, diag);
     if (rc == PARE_OK) {
         add_float(&ts, want);
+        if (want != NULL) expand_parts(&ts, want);
         pick = pare_zalloc(ts.n + 1u, sizeof *pick);
         panels = pare_zalloc(ts.n + 1u, sizeof *panels);
         if (pick == NULL || panels == NULL) rc = PARE_NOMEM(diag);

@@ -83,6 +83,7 @@ int pare_checkpoint_open(struct pare_checkpoint **out, const char *path, struct 
     if ((rc = c->format->open(c, path, diag)) < 0) goto fail;
     if ((rc = pare_checkpoint_index(c, diag)) < 0) goto fail;
     if ((rc = pare_own_types(c, diag)) < 0) goto fail;
+    if ((rc = pare_parts_read(c, diag)) < 0) goto fail;
     if ((rc = pare_foreign_scan(c, diag)) < 0) goto fail;
     *out = c;
     return PARE_OK;
@@ -110,6 +111,7 @@ void pare_checkpoint_close(struct pare_checkpoint **pc)
         pare_names_free(&ix->tensors);
         pare_names_free(&ix->foreign);
         pare_free(ix->groups);
+        pare_parts_free(c);
         json_decref(ix->text);
         pare_free(ix);
     }
@@ -240,7 +242,7 @@ uint64_t pare_checkpoint_params(const struct pare_checkpoint *c)
     uint64_t                      n = 0;
 
     for (uint64_t i = 0; i < c->n_tensors; i++)
-        if (c->tensors[i].part == PARE_FOREIGN_NONE) n += c->tensors[i].rows * c->tensors[i].cols;
+        if (c->tensors[i].part == PARE_FOREIGN_NONE && c->tensors[i].part_of == NULL) n += c->tensors[i].rows * c->tensors[i].cols;
     for (uint64_t i = 0; i < ix->n_groups; i++) n += ix->groups[i].rows * ix->groups[i].cols;
     return n;
 }

@@ -16,6 +16,7 @@
 
 /* A tensor in a file. dims are in C order: dims[n_dims - 1] is contiguous (GGUF's ne reversed). rows * cols: cols is the last
  * dimension (1 for a scalar), rows the product of the others. Borrowed from the checkpoint. */
+struct pare_parts;
 struct pare_tensor {
     const char              *name;
     const struct pare_dtype *type;
@@ -27,6 +28,8 @@ struct pare_tensor {
     const uint8_t           *data;           /* mapped, may be unaligned */
     int                      part;           /* 0, or the kind of a foreign packed tensor (enum pare_foreign) */
     uint32_t                 packed;         /* 0, or PARE_PACK_LAYOUT: data holds panels of type, not rows (bytes is their size) */
+    const struct pare_parts *parts;          /* further parts of this weight and its input transform (format/parts.h), or NULL */
+    const char              *part_of;        /* the weight that this tensor is a part of, or NULL */
 };
 
 /* GGUF metadata value types, numbers as on disk. */
@@ -110,6 +113,7 @@ struct pare_weight {
     uint64_t                  rows, cols, row_bytes;
     const uint8_t            *data;     /* rows one after another; NULL for foreign groups and panels */
     struct pare_packed        panels;   /* data NULL: no panels. Never written */
+    const struct pare_parts  *parts;    /* what is added to the rows (format/parts.h), or NULL. Rows and bytes below are without it */
     const void               *foreign;  /* private: how to decode a GPTQ or AWQ group, else NULL */
 };
 int pare_weight_find(struct pare_weight *w, const struct pare_checkpoint *c, const char *name, struct pare_diag *diag);

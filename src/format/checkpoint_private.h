@@ -7,6 +7,7 @@
 #include "format/checkpoint.h"
 #include "format/foreign.h"
 #include "format/name_table.h"
+#include "format/parts.h"
 
 /* What c->index points to, from before a format's open runs until the checkpoint is closed. */
 struct pare_ckpt_index {
@@ -16,6 +17,7 @@ struct pare_ckpt_index {
     struct pare_foreign    *groups;
     uint64_t                n_groups;
     uint64_t                cap_tensors;
+    struct pare_parts      *parts;      /* one for each entry of "pare.parts"; or NULL */
     json_t                 *text;       /* safetensors __metadata__ of all files, string -> string; or NULL */
 };
 

@@ -93,6 +93,36 @@ static json_t *arch(const struct pare_checkpoint *c)
     return json_string("");
 }
 
+/* Kinds of the further parts of a weight, and what its input goes through. */
+static json_t *part_list(const struct pare_parts *p)
+{
+    static const char *const kinds[] = { "low_rank", "columns", "sparse", "const" };
+    json_t                  *a = json_array();
+
+    for (uint32_t i = 0; i < p->n_parts; i++) json_array_append_new(a, json_string(kinds[p->part[i].kind]));
+    return a;
+}
+
+static json_t *step_list(const struct pare_parts *p)
+{
+    static const char *const ops[] = { "scale", "permute", "signs", "hadamard" };
+    json_t                  *a = json_array();
+
+    if (p->input_of != NULL) p = p->input_of;
+    for (uint32_t i = 0; i < p->n_steps; i++) json_array_append_new(a, json_string(ops[p->step[i].op]));
+    return a;
+}
+
+/* Bytes of a weight and of all that belongs to it. */
+static uint64_t bytes_with_parts(const struct pare_checkpoint *c, const struct pare_tensor *t)
+{
+    uint64_t n = t->bytes;
+
+    for (uint64_t i = 0; i < c->n_tensors; i++)
+        if (c->tensors[i].part_of == t->name) n += c->tensors[i].bytes;
+    return n;
+}
+
 static json_t *tensor(const struct pare_checkpoint *c, const struct pare_tensor *t)
 {
     json_t *shape = json_array(), *o;
@@ -101,6 +131,13 @@ static json_t *tensor(const struct pare_checkpoint *c, const struct pare_tensor 
     o = json_pack("{s:s, s:s, s:o, s:I, s:I}", "name", t->name, "type", t->type->name, "shape", shape, "offset", (json_int_t)t->offset,
                   "bytes", (json_int_t)t->bytes);
     if (t->packed != 0) json_object_set_new(o, "packed", json_integer((json_int_t)t->packed));
+    if (t->part_of != NULL) json_object_set_new(o, "part_of", json_string(t->part_of));
+    if (t->parts != NULL) {
+        json_object_set_new(o, "parts", part_list(t->parts));
+        json_object_set_new(o, "input", step_list(t->parts));
+        json_object_set_new(o, "base", json_boolean(!t->parts->no_base));
+        json_object_set_new(o, "bytes_with_parts", json_integer((json_int_t)bytes_with_parts(c, t)));
+    }
     if (c->n_maps > 1) json_object_set_new(o, "file", json_integer((json_int_t)t->file));
     return o;
 }

@@ -61,6 +61,7 @@ static int scan_tensor(struct scan *s, const struct pare_weight *w, struct pare_
     s->w = w;
     s->nan = s->inf = 0;
     if (w->rows == 0 || w->cols == 0 || !can_be_bad(w->type)) return PARE_OK;
+    if (w->data == NULL && w->panels.data == NULL) return PARE_OK; /* the placeholder of a weight that is nothing but parts */
     if (w->type->type == PARE_F64) {
         scan_f64(s);
         return PARE_OK;

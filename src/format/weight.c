@@ -31,6 +31,13 @@ int pare_weight_of(struct pare_weight *w, const struct pare_checkpoint *c, const
     w->rows = t->rows;
     w->cols = t->cols;
     w->data = t->data;
+    w->parts = t->parts;
+    if (t->parts != NULL && t->parts->no_base) { /* a placeholder: zeros, in f32 */
+        w->type = pare_dtype_of(PARE_F32);
+        w->data = NULL;
+        (void)pare_dtype_row_bytes(w->type, w->cols, &w->row_bytes);
+        return PARE_OK;
+    }
     if (t->packed == 0) return PARE_OK;
     if (!pare_packed_shape(&w->panels, t->type, t->rows, t->cols)) /* checked when opened */
         PARE_FAIL_AT(diag, PARE_E_CORRUPT, t->offset, t->name, "type %s cannot be packed", t->type->name);
@@ -69,6 +76,7 @@ static int check_size(const struct pare_weight *w, const struct pare_tensor *t, 
 void pare_weight_decode(const struct pare_weight *w, uint64_t row, float *dst)
 {
     if (w->panels.data != NULL) pare_unpack_decode(&w->panels, row, dst);
+    else if (w->data == NULL) memset(dst, 0, w->cols * sizeof *dst);
     else w->type->decode(dst, w->data + row * w->row_bytes, w->cols);
 }
 
@@ -97,6 +105,7 @@ int pare_weight_bytes(const struct pare_weight *w, uint64_t row0, uint64_t n, ui
     PARE_USAGE_CHECK(diag, w->type != NULL && w->foreign == NULL && row0 <= w->rows && n <= w->rows - row0);
     PARE_FORWARD(check_size(w, w->tensor, diag));
     if (w->panels.data == NULL) {
+        PARE_FAIL_IF(diag, w->data == NULL, PARE_E_USAGE, "%s has no rows of its own", w->name);
         if (n * w->row_bytes != 0) memcpy(dst, w->data + row0 * w->row_bytes, n * w->row_bytes);
         return PARE_OK;
     }

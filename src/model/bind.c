@@ -173,6 +173,18 @@ static int check_shape(struct pare_binder *b, const struct pare_slot *s, const s
               w->transposed ? cols : rows, w->transposed ? rows : cols);
 }
 
+/* Parts and transforms belong to a matrix that is multiplied as it lies: rows of a table are looked up, pieces of a fused matrix are bound
+ * as weights of their own. */
+static int check_parts(struct pare_binder *b, const struct pare_slot *s, const struct pare_want *w)
+{
+    if (s->weight.parts == NULL) return PARE_OK;
+    if (w->lin != NULL && !w->table && !w->tied && w->seg == NULL && !w->transposed) return PARE_OK;
+    pare_diag_file(b->diag, b->m->ckpt->path);
+    pare_diag_where(b->diag, s->source);
+    PARE_FAIL(b->diag, PARE_E_UNSUPPORTED, "has parts (pare.parts), which %s cannot have",
+              w->table || w->tied ? "an embedding table" : w->lin == NULL ? "a vector" : "a fused or transposed matrix");
+}
+
 static bool missing(struct pare_binder *b, const struct pare_slot *s, const struct pare_want *w)
 {
     if (w->optional) return false;
@@ -201,6 +213,7 @@ bool pare_bind(struct pare_binder *b, const struct pare_want *w)
     if ((b->rc = find(b, w->role, suffix, s)) < 0) return false;
     if (s->weight.type == NULL) return missing(b, s, w);
     if ((b->rc = check_shape(b, s, w)) < 0) return false;
+    if ((b->rc = check_parts(b, s, w)) < 0) return false;
     s->role = w->role;
     s->rows = w->rows != 0 ? w->rows : 1;
     s->cols = w->cols;

@@ -9,6 +9,7 @@
 #include "base/job.h"
 #include "base/mem.h"
 #include "base/status.h"
+#include "model/slot_parts.h"
 
 void pare_dense_linear(const struct pare_dense_run *r, const struct pare_linear *l, const float *x, uint64_t ldx, float *y,
                        uint64_t ldy)
@@ -307,7 +308,8 @@ static void layout(const struct pare_model *m, struct pare_layout *l, struct par
         if (d->rope_used[t]) k->cs[t] = pare_layout_take(l, n * c->rotary, sizeof(float));
     k->cs_pos = pare_layout_take(l, n, sizeof *k->cs_pos);
     scratch_cols = max64(max64(wide, c->n_ff), max64((uint64_t)c->n_head * c->dv, max64(c->q_rank, c->kv_rank)));
-    k->scratch = pare_layout_take(l, pare_linear_scratch(w->n_rows, scratch_cols, w->n_threads, m->options.inputs), 1);
+    k->scratch = pare_layout_take(l, pare_linear_scratch(w->n_rows, scratch_cols, w->n_threads, pare_model_has_inputs(m)) +
+                                        pare_model_inner_scratch(m, w->n_rows), 1);
     k->attn_stride = pare_arena_round(pare_attn_scratch(c->dk, c->dv));
     k->attn_scratch = pare_layout_take(l, w->n_threads, k->attn_stride);
     k->run = pare_layout_take(l, n, sizeof *k->run);

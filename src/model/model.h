@@ -27,6 +27,7 @@ struct pare_row_seg { uint64_t row0, run, stride, rows; };
 
 /* A tensor that a unit reads. Matrices that are multiplied (is_linear) are what fit compresses; the others (norms, biases,
  * position tables) are small and are written as they are. Elements of a vector count as its rows for order and permutation. */
+struct pare_transform;
 struct pare_slot {
     const char        *role;      /* "attn_q", "ffn_down", "attn_norm", ...: GGUF's words without ".weight" */
     char               name[96];  /* name in files that we write: "blk.0.attn_q.weight" */
@@ -46,6 +47,7 @@ struct pare_slot {
                                               token_embd.weight. Writers write it once; HEAD's slot decides the type */
     bool               permute_out;        /* written file wants rotary pairs adjacent: rows of each head are permuted on writing */
     uint32_t           permute_heads;
+    struct pare_transform *transform;      /* of weight.parts, owned while loaded; NULL: none, or a sibling's */
     struct pare_linear *lin;               /* where it is bound when loaded (is_linear), else NULL */
     float            **vec;                /* where the f32 vector is kept (norms, biases), else NULL */
 };
@@ -82,7 +84,8 @@ struct pare_batch {
 struct pare_model_options {
     enum pare_act_mode act_mode;
     bool no_weights;     /* bind names only; units are loaded one by one by the caller */
-    bool inputs;         /* room for input transforms is kept in working memory (struct pare_input) */
+    bool inputs;         /* room for input transforms is kept in working memory (struct pare_input); of itself where the file has some */
+    uint32_t part_cols;  /* likewise room for parts that the caller binds: sum of ranks and picked columns of linears that go together */
     uint32_t n_ctx;      /* longest context that will be used: long rope scalings choose by it; 0: the model's maximum */
 };
 

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "model/arch.h"
 #include "model/fold.h"
+#include "model/slot_parts.h"
 
 /* Row of the file behind bound row r. */
 static uint64_t file_row(const struct pare_slot *s, uint64_t r)
@@ -108,6 +109,7 @@ int pare_slot_plain_rows(const struct pare_slot *s, uint64_t row0, uint64_t n, f
         pare_free(all);
         return rc;
     }
+    if (s->weight.parts != NULL) return pare_slot_expand(s, row0, n, dst, diag);
     if (s->order == PARE_ROWS_TRANSPOSED) return transposed_rows(s, row0, n, dst, diag);
     if (s->order == PARE_ROWS_PLAIN) return pare_weight_rows(&s->weight, row0, n, dst, diag);
     for (uint64_t i = 0; i < n; i++)
@@ -227,6 +229,7 @@ static int load_linear(struct pare_model *m, const struct pare_slot *s, struct p
     struct pare_part         *part;
     int                       rc;
 
+    if (s->weight.parts != NULL && s->weight.data == NULL && s->weight.panels.data == NULL) return PARE_OK; /* nothing but parts */
     if (has_panels(m, s)) return load_panels(s, diag);
     if (in_place(s)) {
         PARE_FORWARD(pare_map_check(&w->ckpt->maps[w->tensor->file], diag));
@@ -272,15 +275,16 @@ int pare_unit_load(struct pare_model *m, uint32_t u, struct pare_job *job, struc
 
     if (x->loaded) return PARE_OK;
     for (uint32_t i = 0; rc == 0 && i < x->n_slots; i++) {
-        const struct pare_slot *s = &x->slot[i];
+        struct pare_slot *s = &x->slot[i];
 
         rc = pare_job_check(job, diag);
         if (rc == 0 && s->lin != NULL) rc = load_linear(m, s, job, diag);
         if (rc == 0 && s->lin != NULL) drop_source(m, s);
+        if (rc == 0 && s->lin != NULL && s->weight.parts != NULL) rc = pare_slot_load_parts(m, x, s, job, diag);
         if (rc == 0 && s->vec != NULL) rc = load_vector(s, diag);
         if (rc < 0) {
             pare_diag_file(diag, m->ckpt->path);
-            pare_diag_where(diag, s->source);
+            pare_diag_where(diag, s->source); /* unless a part has named itself */
         }
     }
     x->loaded = rc == 0;
@@ -304,6 +308,7 @@ void pare_unit_unload(struct pare_model *m, uint32_t u)
         struct pare_slot *s = &x->slot[i];
 
         if (s->lin != NULL) pare_linear_free(s->lin);
+        pare_transform_destroy(&s->transform);
         if (s->weight.tensor != NULL && s->weight.foreign == NULL)
             pare_checkpoint_advise(m->ckpt, s->weight.tensor, PARE_DONTNEED);
     }
@@ -322,6 +327,8 @@ uint64_t pare_unit_bytes(const struct pare_model *m, uint32_t u)
 
         if (s->vec != NULL) sum += pare_arena_round(s->rows * s->cols * sizeof(float));
         if (s->lin == NULL) continue;
+        sum += pare_slot_parts_bytes(m, s);
+        if (s->weight.parts != NULL && s->weight.data == NULL && s->weight.panels.data == NULL) continue;
         if (has_panels(m, s)) {
             if (!aligned(s->weight.panels.data)) sum += pare_linear_bytes(t, s->rows, s->cols, PARE_ACT_INT8);
             continue;

@@ -62,7 +62,7 @@ static json_t *groups(const json_t *tensors, bool by_type)
 
     json_array_foreach(tensors, i, t)
     {
-        char        name[256], shape[128], packed[64], key[512];
+        char        name[256], shape[128], packed[64], part[80], key[512];
         const char *type = pare_cli_string(t, "type");
         json_t     *g;
 
@@ -71,6 +71,10 @@ static json_t *groups(const json_t *tensors, bool by_type)
         if (pare_cli_number(t, "packed") > 0) {
             snprintf(packed, sizeof packed, "%s packed", type);
             type = packed;
+        }
+        if (by_type && json_object_get(t, "part_of") != NULL) { /* bytes of a weight, but no weights of their own */
+            snprintf(part, sizeof part, "%s part", type);
+            type = part;
         }
         if (by_type) snprintf(key, sizeof key, "%s", type);
         else snprintf(key, sizeof key, "%s|%s|%s", name, type, shape);
@@ -124,14 +128,41 @@ static void print_groups(const json_t *tensors, bool by_type)
     json_decref(index);
 }
 
-static void print_each(const json_t *tensors)
+/* "low_rank, sparse of scale, hadamard x" beside each weight that has such, and its bits with all of it. */
+static void add_parts_text(json_t *tensors)
+{
+    size_t  i, k;
+    json_t *t, *e;
+
+    json_array_foreach(tensors, i, t)
+    {
+        char   text[256];
+        size_t n = 0;
+
+        if (json_object_get(t, "parts") == NULL) continue;
+        text[0] = '\0';
+        if (json_is_true(json_object_get(t, "base"))) n += (size_t)snprintf(text, sizeof text, "base");
+        json_array_foreach(json_object_get(t, "parts"), k, e)
+            if (n + 40 < sizeof text) n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n != 0 ? " + " : "", json_string_value(e));
+        json_array_foreach(json_object_get(t, "input"), k, e)
+            if (n + 40 < sizeof text) n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", k == 0 ? "; input " : ", ", json_string_value(e));
+        json_object_set_new(t, "made_of", json_string(text));
+        if (elements(t) > 0) {
+            snprintf(text, sizeof text, "%.3f", pare_cli_number(t, "bytes_with_parts") * 8 / elements(t));
+            json_object_set_new(t, "bits", json_string(text));
+        }
+    }
+}
+
+static void print_each(json_t *tensors)
 {
     static const struct pare_cli_column cols[] = {
         { "name", "tensor", 64 }, { "type", "type", 12 }, { "shape", "shape", 32 }, { "offset", "offset", 0 }, { "bytes", "bytes", 0 },
-        { "packed", "packed", 0 },
+        { "packed", "packed", 0 }, { "bits", "bits", 0 }, { "made_of", "made of", 72 },
     };
 
-    pare_cli_table(tensors, cols, 6, 2); /* a column that no tensor fills is not shown */
+    add_parts_text(tensors);
+    pare_cli_table(tensors, cols, 8, 2); /* a column that no tensor fills is not shown */
 }
 
 static void print_metadata(const json_t *metadata)
@@ -206,7 +237,7 @@ static void print_people(const struct pare_cli *c, const json_t *v)
     printf("\nTypes:\n\n");
     print_groups(tensors, true);
     printf("\nTensors:%s\n\n", PARE_FLAG(c, verbose) ? "" : " (-v shows each)");
-    if (PARE_FLAG(c, verbose)) print_each(tensors);
+    if (PARE_FLAG(c, verbose)) print_each(json_object_get(v, "tensors"));
     else print_groups(tensors, false);
     print_check(json_object_get(v, "check"));
     print_hamming(json_object_get(v, "hamming"), PARE_FLAG(c, verbose));

@@ -195,4 +195,36 @@ V16 __m256 push8(__m256 acc, __m256 x, int n, int32_t mask)
 }
 V16 v16 v_push(v16 acc, v16 x, int n, int32_t mask) { return (v16){ push8(acc.a, x.a, n, mask), push8(acc.b, x.b, n, mask) }; }
 
+/* The four Walsh stages inside a vector, 1, 2, 4 and 8 apart. A factor of +-1 rounds nothing, so the fused form is u + v and u - v. */
+V16 __m256 walsh8(__m256 x)
+{
+    const __m256 s1 = _mm256_setr_ps(1, -1, 1, -1, 1, -1, 1, -1), s2 = _mm256_setr_ps(1, 1, -1, -1, 1, 1, -1, -1);
+    const __m256 s4 = _mm256_setr_ps(1, 1, 1, 1, -1, -1, -1, -1);
+
+    x = _mm256_fmadd_ps(x, s1, _mm256_permute_ps(x, 0xb1));
+    x = _mm256_fmadd_ps(x, s2, _mm256_permute_ps(x, 0x4e));
+    return _mm256_fmadd_ps(x, s4, _mm256_permute2f128_ps(x, x, 1));
+}
+V16 v16 v_walsh(v16 x)
+{
+    const __m256 a = walsh8(x.a), b = walsh8(x.b);
+
+    return (v16){ _mm256_add_ps(a, b), _mm256_sub_ps(a, b) };
+}
+
+
+/* x[p[i]] for sixteen numbers in memory; those of 32 bits are below 2^31. */
+V16 v16 v_gather_u16(const float *x, const void *p)
+{
+    const __m256i i = _mm256_loadu_si256((const __m256i *)p);
+
+    return (v16){ _mm256_i32gather_ps(x, _mm256_cvtepu16_epi32(_mm256_castsi256_si128(i)), 4),
+                  _mm256_i32gather_ps(x, _mm256_cvtepu16_epi32(_mm256_extracti128_si256(i, 1)), 4) };
+}
+V16 v16 v_gather_u32(const float *x, const void *p)
+{
+    return (v16){ _mm256_i32gather_ps(x, _mm256_loadu_si256((const __m256i *)p), 4),
+                  _mm256_i32gather_ps(x, _mm256_loadu_si256((const __m256i *)p + 1), 4) };
+}
+
 #endif

@@ -116,4 +116,26 @@ V16 v16 v_push(v16 acc, v16 a, int n, int32_t mask)
                                                          _mm512_set1_epi32(mask), 0xf8));
 }
 
+/* The four Walsh stages inside a vector, 1, 2, 4 and 8 apart. A factor of +-1 rounds nothing, so the fused form is u + v and u - v. */
+V16 v16 v_walsh(v16 x)
+{
+    const __m512 s1 = _mm512_setr_ps(1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1);
+    const __m512 s2 = _mm512_setr_ps(1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1);
+    const __m512 s4 = _mm512_setr_ps(1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1);
+    const __m512 s8 = _mm512_setr_ps(1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1);
+
+    x = _mm512_fmadd_ps(x, s1, _mm512_permute_ps(x, 0xb1));
+    x = _mm512_fmadd_ps(x, s2, _mm512_permute_ps(x, 0x4e));
+    x = _mm512_fmadd_ps(x, s4, _mm512_shuffle_f32x4(x, x, 0xb1));
+    return _mm512_fmadd_ps(x, s8, _mm512_shuffle_f32x4(x, x, 0x4e));
+}
+
+
+/* x[p[i]] for sixteen numbers in memory; those of 32 bits are below 2^31. */
+V16 v16 v_gather_u16(const float *x, const void *p)
+{
+    return _mm512_i32gather_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), x, 4);
+}
+V16 v16 v_gather_u32(const float *x, const void *p) { return _mm512_i32gather_ps(_mm512_loadu_si512(p), x, 4); }
+
 #endif

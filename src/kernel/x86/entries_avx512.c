@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * src/kernel/x86/entries_avx512.c: the sparse product of the avx512 tier, recipe in entries_x86.h. */
+#include "kernel/x86/v16_avx512.h"
+#include "kernel/x86/entries_x86.h"
+
+const struct pare_entries_kernel pare_entries_avx512 = { PARE_TIER_AVX512, gemm };
