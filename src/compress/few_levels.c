@@ -136,7 +136,7 @@ void pare_flexq_sensitive(const double *loss, uint32_t n, bool *wide)
     double sum = 0;
 
     for (uint32_t i = 0; i < n; i++) sum += loss[i];
-    for (uint32_t i = 0; i < n; i++) wide[i] = n > 1 && loss[i] > 2.0 * (sum - loss[i]) / (double)(n - 1);
+    for (uint32_t i = 0; i < n; i++) wide[i] = loss[i] * (double)n > sum;
 }
 
 static const struct pare_method_option flexq_options[] = {
@@ -155,5 +155,8 @@ const struct pare_method pare_method_abq_llm = {
     .id = "abq-llm", .module = "compress/few_levels, kernel/planes", .title = "Any width on both sides by bit planes; two bits with five levels.",
     .source = "ABQ-LLM, arXiv 2408.08554", .stage = PARE_STAGE_ROUND, .guarantee = "bounded",
     .neutral = "codes of any width 1..8: the product equals the sum of integers exactly", .tested = "tests/kernel/test_planes.c, tests/method/test_plane_methods.c",
+    .acceptance = "five levels lose less than four (-2 .. 1, and with a zero point) in groups of 64; every pair of widths from one kernel, exact",
+    .measured = "demo-llama, perplexity 195: five levels 297, four 504, with a zero point 427; range searched 227 and 371. SmolLM2-135M, 42.0: 2.2e4, 2.5e7, "
+                "4.3e5; searched 421 and 4.5e7",
     PARE_OPTIONS(abq_options),
 };

@@ -36,7 +36,7 @@ void pare_two_bit_group(float *w, uint32_t n);
  * A group with a number that is not finite stays as it is (codes 0). */
 void pare_round_token(float *x, int16_t *q, float *d, uint64_t cols, uint32_t group, uint32_t bits);
 
-/* Which kinds of matrices need 8 bits: those whose loss, measured alone, is above twice the mean of the others. */
+/* Which kinds of matrices need 8 bits: those whose loss, measured alone, is above the mean of all. */
 void pare_flexq_sensitive(const double *loss, uint32_t n, bool *wide);
 
 #endif

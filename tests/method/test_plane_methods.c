@@ -100,10 +100,10 @@ static uint32_t roles(const char *role[16])
     return n;
 }
 
-#define SIX .how = GRID, .grid = { -31, 31, false }, .group = PARE_FLEXQ_GROUP
+#define SIX .how = GRID, .grid = { -31, 31, true }, .group = PARE_FLEXQ_GROUP, .weighted = true
 static void flexq(void **state)
 {
-    struct plan all = { SIX, .bits = 6 }, eight = { SIX, .bits = 8 }, mixed = { SIX, .bits = 6 };
+    struct plan all = { SIX, .bits = 6 }, eight = { SIX, .bits = 8 }, mixed = { SIX, .bits = 6 }, only = { SIX };
     const char *role[16];
     uint32_t n = roles(role), n_wide = 0;
     double loss[16] = { 0 };
@@ -120,6 +120,7 @@ static void flexq(void **state)
     pare_flexq_sensitive(loss, n, wide);
     for (uint32_t k = 0; k < n; k++)
         if (wide[k] && n_wide < 8) mixed.wide[n_wide++] = role[k];
+    run(&only, "W6, activations as they are");
     t6 = run(&all, "W6A6");
     t8 = run(&eight, "W6A8");
     t = run(&mixed, "W6A6, sensitive ones A8");
