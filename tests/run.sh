@@ -52,7 +52,7 @@ checked=$(for f in tests/unit/test_*.c tests/golden/test_*.c tests/crash/test_*.
 
 step "build: gcc and clang, warnings are errors"
 check build-gcc make -j"$jobs" --no-print-directory BUILD="$build" build testbins
-check build-clang make -j"$jobs" --no-print-directory BUILD="$build/clang" CC=clang build
+check build-clang make -j"$jobs" --no-print-directory BUILD="$build/clang" CC=clang OPT=-O0 build # for its warnings
 
 step "lint"
 check lint sh tests/lint.sh "$build"

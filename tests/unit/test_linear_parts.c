@@ -118,8 +118,14 @@ static const enum pare_type types[] = { PARE_F32, PARE_F16, PARE_BF16, PARE_Q8_0
 static void low_rank(void **state)
 {
     struct pare_job *job = job_of(2, -1);
+    static double    hx[17][RANK];
 
     (void)state;
+    for (int t = 0; t < 17; t++)
+        for (int c = 0; c < RANK; c++) {
+            hx[t][c] = 0;
+            for (int j = 0; j < COLS; j++) hx[t][c] += (double)b[c * COLS + j] * (double)x[t * COLS + j];
+        }
     for (int mode = 0; mode < 2; mode++)
         for (size_t i = 0; i < N_TYPES; i++)
             for (size_t k = 0; k < N_TYPES; k++) {
@@ -137,11 +143,7 @@ static void low_rank(void **state)
                 for (int t = 0; t < 17; t++)
                     for (int r = 0; r < ROWS; r++) {
                         double sum = 0;
-                        for (int c = 0; c < RANK; c++) {
-                            double hc = 0;
-                            for (int j = 0; j < COLS; j++) hc += (double)b[c * COLS + j] * (double)x[t * COLS + j];
-                            sum += (double)a[r * RANK + c] * hc;
-                        }
+                        for (int c = 0; c < RANK; c++) sum += (double)a[r * RANK + c] * hx[t][c];
                         norm += (float)(sum * sum);
                         err += (float)((sum - (double)y[t * ROWS + r]) * (sum - (double)y[t * ROWS + r]));
                     }
