@@ -3,5 +3,4 @@
 .PHONY: docs
 docs: build
 	$(BUILD)/pare help --man > docs/pare.1
-	{ printf '# Methods\n\nMade by `make docs` from the registry (src/compress/method.c).\n\n'; \
-	  $(BUILD)/pare methods -v | sed 's/^/    /;s/ *$$//'; } > docs/coverage.md
+	$(BUILD)/pare methods --markdown > docs/coverage.md

@@ -112,6 +112,7 @@ OPT(kv, "kv", 0, V_GEN | V(logits) | V(eval) | V(bench), CHOICE, "TYPE", 0, 0, "
 
 /* Help. */
 OPT(man, "man", 0, V(help), FLAG, NULL, 0, 0, NULL, NULL, "print the manual page")
+OPT(markdown, "markdown", 0, V(methods), FLAG, NULL, 0, 0, NULL, NULL, "a page with acceptance tests and what they measured")
 OPT(completion_bash, "completion-bash", 0, V(help), FLAG, NULL, 0, 0, NULL, NULL, "print a completion script for bash")
 
 /* Everywhere. */
