@@ -18,11 +18,9 @@ check() { # check NAME COMMAND...: one pass or one failure; output kept in a fil
     if "$@" >"$log/$name.txt" 2>&1; then ok "$name"; else bad "$name"; tail -25 "$log/$name.txt"; fi
 }
 
-# Sums of a cmocka program's own lines.
+# Sums of a cmocka program's own lines: cmocka NAME FILE STATUS, after it ran.
 cmocka() {
-    name=$1 file=$log/$2; shift 2
-    "$@" >"$file" 2>&1
-    rc=$?
+    name=$1 file=$log/$2 rc=$3
     p=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$file" | tail -1)
     s=$(grep -c '^\[  SKIPPED \] [a-z_]' "$file")
     f=$(grep -c '^\[  FAILED  \] [a-z_]*$' "$file")
@@ -38,17 +36,20 @@ cmocka() {
     fi
 }
 
-run_all() { # run_all LABEL BUILD PROGRAM...
+# run_all LABEL BUILD PROGRAM...: as many at a time as there are cores, since most of them keep one busy; told in order when all are done.
+run_all() {
     label=$1 b=$2; shift 2
-    for t in "$@"; do
-        n=$(basename "$t")
-        [ -x "$b/tests/$n" ] || { bad "$label/$n was not built"; continue; }
-        cmocka "$label/$n" "$label-$n.txt" "$b/tests/$n"
+    rm -f "$log/$label"-*.rc
+    printf '%s\n' "$@" | xargs -P "$jobs" -I{} sh -c \
+        '[ -x "$1/tests/$3" ] || exit 0; "$1/tests/$3" >"$2-$3.txt" 2>&1; echo $? >"$2-$3.rc"' run "$b" "$log/$label" {}
+    for n in "$@"; do
+        if [ -f "$log/$label-$n.rc" ]; then cmocka "$label/$n" "$label-$n.txt" "$(cat "$log/$label-$n.rc")"
+        else bad "$label/$n was not built"; fi
     done
 }
 
-programs=$(for f in tests/unit/test_*.c tests/kernel/test_*.c tests/golden/test_*.c tests/crash/test_*.c tests/method/test_*.c; do [ -f "$f" ] && basename "$f" .c; done)
-checked=$(for f in tests/unit/test_*.c tests/golden/test_*.c tests/crash/test_*.c; do [ -f "$f" ] && basename "$f" .c; done)
+programs=$(for f in tests/golden/test_*.c tests/method/test_*.c tests/kernel/test_*.c tests/unit/test_*.c tests/crash/test_*.c; do [ -f "$f" ] && basename "$f" .c; done)
+checked=$(for f in tests/golden/test_*.c tests/unit/test_*.c tests/crash/test_*.c;  do [ -f "$f" ] && basename "$f" .c; done)
 
 step "build: gcc and clang, warnings are errors"
 check build-gcc make -j"$jobs" --no-print-directory BUILD="$build" build testbins
@@ -61,17 +62,16 @@ step "unit, kernel, golden and malformed-input tests"
 run_all plain "$build" $programs
 
 step "the same under AddressSanitizer and UndefinedBehaviorSanitizer"
-check build-san make -j"$jobs" --no-print-directory BUILD="$build/san" OPT=-O1 SAN="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" testbins
+check build-san make -j"$jobs" --no-print-directory BUILD="$build/san" OPT=-O1 SAN="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" $(printf "$build/san/tests/%s " $checked)
 PARE_TEST_BRIEF=1 run_all san "$build/san" $checked
 
 step "fuzz targets: build with libFuzzer, replay the corpus, run briefly"
 check fuzz sh tests/fuzz/run.sh "$build"
 
 step "the command"
-for s in tests/cli/run.sh tests/cli/fit.sh; do
-    [ -f "$s" ] || continue
-    n=$(basename "$s" .sh)
-    sh "$s" "$build" >"$log/cli-$n.txt" 2>&1
+for n in run fit; do sh "tests/cli/$n.sh" "$build" >"$log/cli-$n.txt" 2>&1 & done
+wait
+for n in run fit; do
     line=$(sed -n 's/^.*: \([0-9]*\) passed, \([0-9]*\) failed.*$/\1 \2/p' "$log/cli-$n.txt" | tail -1)
     set -- $line
     passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1}))
