@@ -37,15 +37,20 @@ V16 void first_pass(float *y, const float *x, v16 scale, const int r)
     for (int i = 0; i < r; i++) v_store(y + LANES * i, v_mul(v[i], scale));
 }
 
-/* Stages h, 2 h .. r h / 2 over p channels. */
-V16 void later_pass(float *y, uint32_t p, uint32_t h, v16 scale, const int r)
+/* Stages h, 2 h .. r h / 2 over p channels. The rows of a batch follow one another: while this pass, which finds its data in the first
+ * cache, computes, the next row is on its way from memory (next: a hint, read by nobody). */
+V16 void later_pass(float *y, uint32_t p, uint32_t h, v16 scale, const float *next, const int r)
 {
     v16 v[MOST];
 
     for (uint32_t i = 0; i < p; i += (uint32_t)r * h)
         for (uint32_t j = i; j < i + h; j += LANES) {
 #pragma GCC unroll 16
-            for (int k = 0; k < r; k++) v[k] = v_load(y + j + (uint32_t)k * h);
+            for (int k = 0; k < r; k++) {
+                v[k] = v_load(y + j + (uint32_t)k * h);
+                __builtin_prefetch(next);
+                next += LANES;
+            }
             between(v, r);
 #pragma GCC unroll 16
             for (int k = 0; k < r; k++) v_store(y + j + (uint32_t)k * h, v_mul(v[k], scale));
@@ -73,11 +78,11 @@ static void run(float *y, const float *x, uint32_t p, float scale)
         uint32_t r = p / h < MOST ? p / h : MOST;
         s = h * r == p ? end : one;
         switch (r) {
-        case 2: later_pass(y, p, h, s, 2); break;
-        case 4: later_pass(y, p, h, s, 4); break;
+        case 2: later_pass(y, p, h, s, x + p, 2); break;
+        case 4: later_pass(y, p, h, s, x + p, 4); break;
 #if MOST > 4
-        case 8: later_pass(y, p, h, s, 8); break;
-        default: later_pass(y, p, h, s, 16); break;
+        case 8: later_pass(y, p, h, s, x + p, 8); break;
+        default: later_pass(y, p, h, s, x + p, 16); break;
 #endif
         }
         h *= r;
