@@ -216,3 +216,25 @@ void pare_cli_wrap(FILE *f, const char *text, size_t indent, size_t at)
     }
     fputc('\n', f);
 }
+
+int pare_cli_report(const struct pare_cli *c, int result, char *doc, void (*people)(const struct pare_cli *c, const json_t *v),
+                    struct pare_job **job, const struct pare_diag *diag)
+{
+    json_t *v;
+    int     rc;
+
+    if (result < 0) {
+        rc = pare_cli_fail(c, diag);
+    } else if (PARE_FLAG(c, json)) {
+        rc = pare_cli_json(doc);
+    } else if ((v = pare_cli_parse_json(doc)) == NULL) {
+        rc = 4;
+    } else {
+        pare_cli_progress_clear();
+        people(c, v);
+        json_decref(v);
+        rc = pare_cli_flush();
+    }
+    pare_cli_job_end(job);
+    return rc;
+}

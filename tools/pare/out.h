@@ -51,6 +51,10 @@ bool pare_cli_color(FILE *f);
 int  pare_cli_job(const struct pare_cli *c, struct pare_job **out);
 /* pare_cli_job_end clears the progress bar and stops the threads. */
 void pare_cli_job_end(struct pare_job **job);
+/* pare_cli_report ends a verb whose work gave one JSON document: an error (result below 0), the document itself with --json, or what people
+ * prints of it. Releases doc and the job. @return the exit code. */
+int  pare_cli_report(const struct pare_cli *c, int result, char *doc, void (*people)(const struct pare_cli *c, const json_t *v),
+                     struct pare_job **job, const struct pare_diag *diag);
 /* pare_cli_interrupted says whether Ctrl-C was pressed; pare_cli_interrupt_reset forgets it. */
 bool pare_cli_interrupted(void);
 void pare_cli_interrupt_reset(void);

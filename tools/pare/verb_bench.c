@@ -112,13 +112,20 @@ static void print_roofline(const json_t *doc)
     }
 }
 
+static void print_people(const struct pare_cli *c, const json_t *doc)
+{
+    (void)c;
+    print_machine(json_object_get(doc, "machine"));
+    print_tests(json_object_get(doc, "tests"));
+    print_roofline(doc);
+}
+
 int pare_verb_bench(const struct pare_cli *c)
 {
     struct pare_bench_settings s;
     struct pare_job           *job = NULL;
     struct pare_diag           diag = { 0 };
     char                      *doc = NULL;
-    json_t                    *v;
     int                        rc;
 
     pare_bench_settings_default(&s);
@@ -134,20 +141,6 @@ int pare_verb_bench(const struct pare_cli *c)
     if (PARE_HAS(c, repeat)) s.repeat = (uint32_t)c->v[PARE_OPT_repeat].integer;
     s.f32_activations = PARE_HAS(c, activations) && strcmp(PARE_TEXT(c, activations), "f32") == 0;
     if ((rc = pare_cli_job(c, &job)) != 0) return rc;
-    if (pare_bench(c->n_args > 0 ? c->arg[0] : NULL, &s, &doc, job, &diag) < 0) {
-        rc = pare_cli_fail(c, &diag);
-    } else if (PARE_FLAG(c, json)) {
-        rc = pare_cli_json(doc);
-    } else if ((v = pare_cli_parse_json(doc)) == NULL) {
-        rc = 4;
-    } else {
-        pare_cli_progress_clear();
-        print_machine(json_object_get(v, "machine"));
-        print_tests(json_object_get(v, "tests"));
-        print_roofline(v);
-        json_decref(v);
-        rc = pare_cli_flush();
-    }
-    pare_cli_job_end(&job);
-    return rc;
+    rc = pare_bench(c->n_args > 0 ? c->arg[0] : NULL, &s, &doc, job, &diag);
+    return pare_cli_report(c, rc, doc, print_people, &job, &diag);
 }

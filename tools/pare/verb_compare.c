@@ -14,7 +14,7 @@ static void cell(const json_t *o, const char *key, const char *fmt, int width, d
     printf(" %*s |", width, buf);
 }
 
-static void print_people(const json_t *doc)
+static void print_people(const struct pare_cli *c, const json_t *doc)
 {
     static const char *const tracks[] = { "loss", "general", "robust", "cost", "size", "speed" };
     const json_t *list = json_object_get(doc, "configs"), *formulas = json_object_get(doc, "formulas");
@@ -22,6 +22,7 @@ static void print_people(const json_t *doc)
     size_t        i;
     json_t       *f;
 
+    (void)c;
     puts("| form         |       MB |      ppl |      kld |  top1 | recovery | likeness | one t/s | eight t/s |");
     puts("| ------------ | -------: | -------: | -------: | ----: | -------: | -------: | ------: | --------: |");
     json_array_foreach(list, i, f)
@@ -65,7 +66,6 @@ int pare_verb_compare(const struct pare_cli *c)
     struct pare_job             *job = NULL;
     struct pare_diag             diag = { 0 };
     char                        *doc = NULL;
-    json_t                      *v;
     int                          rc;
 
     pare_compare_settings_default(&s);
@@ -79,18 +79,6 @@ int pare_verb_compare(const struct pare_cli *c)
     if (PARE_HAS(c, compare_chunks)) s.chunks = (uint32_t)c->v[PARE_OPT_compare_chunks].integer;
     s.no_speed = PARE_FLAG(c, no_speed);
     if ((rc = pare_cli_job(c, &job)) != 0) return rc;
-    if (pare_compare(c->arg[0], &s, &doc, job, &diag) < 0) {
-        rc = pare_cli_fail(c, &diag);
-    } else if (PARE_FLAG(c, json)) {
-        rc = pare_cli_json(doc);
-    } else if ((v = pare_cli_parse_json(doc)) == NULL) {
-        rc = 4;
-    } else {
-        pare_cli_progress_clear();
-        print_people(v);
-        json_decref(v);
-        rc = pare_cli_flush();
-    }
-    pare_cli_job_end(&job);
-    return rc;
+    rc = pare_compare(c->arg[0], &s, &doc, job, &diag);
+    return pare_cli_report(c, rc, doc, print_people, &job, &diag);
 }

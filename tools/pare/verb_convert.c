@@ -20,10 +20,11 @@ static void print_kept(const json_t *kept, bool unpacked, const char *title)
     }
 }
 
-static void print_people(const json_t *v)
+static void print_people(const struct pare_cli *c, const json_t *v)
 {
     char        size[32], name[512];
 
+    (void)c;
     printf("%s: %s\n", pare_cli_clean(pare_cli_string(v, "output"), 0, name, sizeof name),
            pare_cli_bytes(pare_cli_number(v, "bytes"), size));
     if (json_object_get(v, "packed") != NULL) printf("matrices packed: %.0f\n", pare_cli_number(v, "packed"));
@@ -36,25 +37,12 @@ int pare_verb_convert(const struct pare_cli *c)
     struct pare_job *job = NULL;
     struct pare_diag diag = { 0 };
     char            *doc = NULL;
-    json_t          *v;
     const char      *type = PARE_HAS(c, convert_type) ? PARE_TEXT(c, convert_type) : "keep";
     int              rc;
 
     if (!PARE_HAS(c, out)) return pare_cli_usage(c->verb->name, "-o is missing: the file to write");
     if (!PARE_HAS(c, convert_type) && !PARE_FLAG(c, pack)) return pare_cli_usage(c->verb->name, "--type is missing: a type such as q8_0 or f16, or keep");
     if ((rc = pare_cli_job(c, &job)) != 0) return rc;
-    if (pare_convert(c->arg[0], PARE_TEXT(c, out), type, PARE_FLAG(c, pack), PARE_FLAG(c, resume), &doc, job, &diag) < 0) {
-        rc = pare_cli_fail(c, &diag);
-    } else if (PARE_FLAG(c, json)) {
-        rc = pare_cli_json(doc);
-    } else if ((v = pare_cli_parse_json(doc)) == NULL) {
-        rc = 4;
-    } else {
-        pare_cli_progress_clear();
-        print_people(v);
-        json_decref(v);
-        rc = pare_cli_flush();
-    }
-    pare_cli_job_end(&job);
-    return rc;
+    rc = pare_convert(c->arg[0], PARE_TEXT(c, out), type, PARE_FLAG(c, pack), PARE_FLAG(c, resume), &doc, job, &diag);
+    return pare_cli_report(c, rc, doc, print_people, &job, &diag);
 }

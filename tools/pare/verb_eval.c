@@ -52,8 +52,9 @@ static void print_noise(const json_t *n)
     line(n, "  int8 activations", "int8_activations", NULL, "%.9f", "nats a token");
 }
 
-static void print_people(const json_t *v)
+static void print_people(const struct pare_cli *c, const json_t *v)
 {
+    (void)c;
     line(v, "tokens scored", "tokens", NULL, "%.0f", "");
     line(v, "perplexity", "ppl", "ppl_se", "%.4f", "");
     line(v, "perplexity of the base", "ppl_base", "ppl_base_se", "%.4f", "");
@@ -80,7 +81,6 @@ int pare_verb_eval(const struct pare_cli *c)
     struct pare_job          *job = NULL;
     struct pare_diag          diag = { 0 };
     char                     *doc = NULL;
-    json_t                   *v;
     int                       rc;
 
     pare_eval_settings_default(&s);
@@ -102,18 +102,6 @@ int pare_verb_eval(const struct pare_cli *c)
     if (PARE_HAS(c, limit)) s.limit = (uint32_t)c->v[PARE_OPT_limit].integer;
     if (PARE_HAS(c, shots)) s.shots = (uint32_t)c->v[PARE_OPT_shots].integer;
     if ((rc = pare_cli_job(c, &job)) != 0) return rc;
-    if (pare_eval(c->arg[0], &s, &doc, job, &diag) < 0) {
-        rc = pare_cli_fail(c, &diag);
-    } else if (PARE_FLAG(c, json)) {
-        rc = pare_cli_json(doc);
-    } else if ((v = pare_cli_parse_json(doc)) == NULL) {
-        rc = 4;
-    } else {
-        pare_cli_progress_clear();
-        print_people(v);
-        json_decref(v);
-        rc = pare_cli_flush();
-    }
-    pare_cli_job_end(&job);
-    return rc;
+    rc = pare_eval(c->arg[0], &s, &doc, job, &diag);
+    return pare_cli_report(c, rc, doc, print_people, &job, &diag);
 }

@@ -248,22 +248,9 @@ int pare_verb_inspect(const struct pare_cli *c)
     struct pare_job *job = NULL;
     struct pare_diag diag = { 0 };
     char            *doc = NULL;
-    json_t          *v = NULL;
     int              rc = pare_cli_job(c, &job);
 
     if (rc != 0) return rc;
-    if (pare_inspect(c->arg[0], (PARE_FLAG(c, check) ? PARE_INSPECT_CHECK : 0u) | (PARE_FLAG(c, hamming) ? PARE_INSPECT_HAMMING : 0u), &doc, job, &diag) < 0) {
-        rc = pare_cli_fail(c, &diag);
-    } else if (PARE_FLAG(c, json)) {
-        rc = pare_cli_json(doc);
-    } else if ((v = pare_cli_parse_json(doc)) == NULL) {
-        rc = 4;
-    } else {
-        pare_cli_progress_clear();
-        print_people(c, v);
-        rc = pare_cli_flush();
-    }
-    json_decref(v);
-    pare_cli_job_end(&job);
-    return rc;
+    rc = pare_inspect(c->arg[0], (PARE_FLAG(c, check) ? PARE_INSPECT_CHECK : 0u) | (PARE_FLAG(c, hamming) ? PARE_INSPECT_HAMMING : 0u), &doc, job, &diag);
+    return pare_cli_report(c, rc, doc, print_people, &job, &diag);
 }
