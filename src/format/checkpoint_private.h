@@ -42,6 +42,11 @@ int pare_weight_of(struct pare_weight *w, const struct pare_checkpoint *c, const
 /* Decodes one row of a weight with rows or panels. Nothing is checked. */
 void pare_weight_decode(const struct pare_weight *w, uint64_t row, float *dst);
 
+/* pare_checkpoint_json parses the JSON text under a metadata key, if it is there, and lets take read it; at: byte of the key, for errors. A
+ * syntax error is placed in the file, any other error at the key unless take knew better. metadata.c */
+int pare_checkpoint_json(struct pare_checkpoint *c, const char *key,
+                         int (*take)(struct pare_checkpoint *c, json_t *doc, uint64_t at, struct pare_diag *diag), struct pare_diag *diag);
+
 /* pare_own_types reads the metadata key "pare.tensors" and gives its tensors their type and shape. own_types.c */
 int pare_own_types(struct pare_checkpoint *c, struct pare_diag *diag);
 

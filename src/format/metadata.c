@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/json.h"
 #include "format/checkpoint_private.h"
+#include "format/limits.h"
 
 uint32_t pare_kv_width(uint32_t type)
 {
@@ -141,4 +143,27 @@ int pare_kv_str(const struct pare_checkpoint *c, const char *key, struct pare_st
     if (kv->type != PARE_KV_STRING) return wrong(c, kv, "a string", d);
     (void)pare_kv_elem_str(kv, 0, out);
     return PARE_OK;
+}
+
+int pare_checkpoint_json(struct pare_checkpoint *c, const char *key,
+                         int (*take)(struct pare_checkpoint *c, json_t *doc, uint64_t at, struct pare_diag *diag), struct pare_diag *diag)
+{
+    const struct pare_kv *kv = pare_kv_find(c, key);
+    struct pare_str       text;
+    json_t               *doc = NULL;
+    int                   rc;
+
+    if (kv == NULL) return PARE_OK;
+    PARE_FORWARD(pare_kv_str(c, key, &text, diag));
+    if (text.len > PARE_MAX_INDEX) PARE_FAIL_AT(diag, PARE_E_LIMIT, kv->offset, key, "%" PRIu64 " bytes", text.len);
+    rc = pare_json_load(&doc, text.s, text.len, key, diag);
+    if (rc < 0 && diag != NULL && diag->offset != PARE_NO_OFFSET) /* counted from the text: from the file is what helps */
+        diag->offset += (uint64_t)((const uint8_t *)text.s - c->maps[0].base);
+    if (rc == PARE_OK) rc = take(c, doc, kv->offset, diag);
+    json_decref(doc);
+    if (rc < 0) {
+        pare_diag_offset(diag, kv->offset);
+        pare_diag_file(diag, c->maps[0].path);
+    }
+    return rc;
 }

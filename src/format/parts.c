@@ -245,27 +245,7 @@ static int read_all(struct pare_checkpoint *c, json_t *doc, uint64_t at, struct 
     return PARE_OK;
 }
 
-int pare_parts_read(struct pare_checkpoint *c, struct pare_diag *diag)
-{
-    const struct pare_kv *kv = pare_kv_find(c, KEY);
-    struct pare_str       text;
-    json_t               *doc = NULL;
-    int                   rc;
-
-    if (kv == NULL) return PARE_OK;
-    PARE_FORWARD(pare_kv_str(c, KEY, &text, diag));
-    if (text.len > PARE_MAX_INDEX) PARE_FAIL_AT(diag, PARE_E_LIMIT, kv->offset, KEY, "%" PRIu64 " bytes", text.len);
-    rc = pare_json_load(&doc, text.s, text.len, KEY, diag);
-    if (rc < 0 && diag != NULL && diag->offset != PARE_NO_OFFSET) /* counted from the text: from the file is what helps */
-        diag->offset += (uint64_t)((const uint8_t *)text.s - c->maps[0].base);
-    if (rc == PARE_OK) rc = read_all(c, doc, kv->offset, diag);
-    json_decref(doc);
-    if (rc < 0) {
-        pare_diag_offset(diag, kv->offset);
-        pare_diag_file(diag, c->maps[0].path);
-    }
-    return rc;
-}
+int pare_parts_read(struct pare_checkpoint *c, struct pare_diag *diag) { return pare_checkpoint_json(c, KEY, read_all, diag); }
 
 void pare_parts_free(struct pare_checkpoint *c)
 {
