@@ -31,7 +31,6 @@ struct loop {
 struct lanes {
     float   *w, *err;       /* [16][n] in positions: the original, and original minus rounded */
     float   *run, *sub;     /* [16][RUN], [16][SUB]: what is fed back */
-    float   *row;           /* [n] a row for the encoder */
     uint8_t *view;          /* 16 integer views */
     uint64_t view_bytes;
     float    v[SUB][LANES], e[SUB][LANES];
@@ -43,7 +42,7 @@ static uint64_t up64(uint64_t n) { return (n + 63) & ~(uint64_t)63; }
 
 static uint64_t lanes_bytes(uint64_t n, uint64_t view_bytes)
 {
-    return up64(sizeof(struct lanes)) + 2 * up64(LANES * n * 4) + up64(LANES * RUN * 4) + up64(LANES * SUB * 4) + up64(n * 4) +
+    return up64(sizeof(struct lanes)) + 2 * up64(LANES * n * 4) + up64(LANES * RUN * 4) + up64(LANES * SUB * 4) +
            LANES * view_bytes;
 }
 
@@ -60,8 +59,6 @@ static struct lanes *lanes_at(uint8_t *mem, uint64_t n, uint64_t view_bytes)
     mem += up64(LANES * RUN * 4);
     l->sub = (float *)(void *)mem;
     mem += up64(LANES * SUB * 4);
-    l->row = (float *)(void *)mem;
-    mem += up64(n * 4);
     l->view = mem;
     l->view_bytes = view_bytes;
     return l;
@@ -106,8 +103,8 @@ static uint8_t nearest(const struct pare_pack_traits *p, struct grid g, float v,
 
 static uint64_t column_of(const struct pare_feedback *f, uint64_t k) { return f->order == NULL ? k : f->order[k]; }
 
-/* Rounds positions [s0, s1) of n rows; views begin at column v0. l->run holds what positions before r0 feed back. */
-static void round_sub(const struct loop *p, struct lanes *l, uint32_t n, uint64_t r0, uint64_t s0, uint64_t s1, uint64_t v0)
+/* Rounds positions [s0, s1) of n rows. l->run holds what positions before r0 feed back. */
+static void round_sub(const struct loop *p, struct lanes *l, uint32_t n, uint64_t r0, uint64_t s0, uint64_t s1)
 {
     const struct pare_feedback *f = p->f;
     const uint64_t cols = f->n;
@@ -128,7 +125,7 @@ static void round_sub(const struct loop *p, struct lanes *l, uint32_t n, uint64_
             for (int i = 0; i < LANES; i++) l->v[k][i] += l->e[j][i] * u[j];
         for (uint32_t i = 0; i < n; i++) {
             float value;
-            l->u[i].u.idx[c - v0] = nearest(&p->type->pack, grid_of(&p->type->pack, &l->u[i].u, c - v0), l->v[k][i], &value);
+            l->u[i].u.idx[c] = nearest(&p->type->pack, grid_of(&p->type->pack, &l->u[i].u, c), l->v[k][i], &value);
             l->left[i] += (double)f->importance[c] * ((double)(l->v[k][i] - value) * (double)(l->v[k][i] - value));
             l->e[k][i] = l->w[i * cols + s0 + k] - value;
             l->err[i * cols + s0 + k] = l->e[k][i];
@@ -137,9 +134,9 @@ static void round_sub(const struct loop *p, struct lanes *l, uint32_t n, uint64_
 }
 
 /* Rounds positions [r0, r1) after everything before r0 has been rounded; l->run is ready. */
-static void round_run(const struct loop *p, struct lanes *l, uint32_t n, uint64_t r0, uint64_t r1, uint64_t v0)
+static void round_run(const struct loop *p, struct lanes *l, uint32_t n, uint64_t r0, uint64_t r1)
 {
-    for (uint64_t s = r0; s < r1; s += SUB) round_sub(p, l, n, r0, s, s + SUB < r1 ? s + SUB : r1, v0);
+    for (uint64_t s = r0; s < r1; s += SUB) round_sub(p, l, n, r0, s, s + SUB < r1 ? s + SUB : r1);
 }
 
 static void feed_run(const struct loop *p, struct lanes *l, uint32_t n, uint64_t r0, uint64_t r1)
@@ -162,30 +159,9 @@ static void whole_rows(const struct loop *p, struct lanes *l, uint64_t row0, uin
     for (uint64_t r = 0; r < cols; r += RUN) {
         uint64_t end = r + RUN < cols ? r + RUN : cols;
         feed_run(p, l, n, r, end);
-        round_run(p, l, n, r, end, 0);
+        round_run(p, l, n, r, end);
     }
     for (uint32_t i = 0; i < n; i++) p->type->repack(p->dst + (row0 + i) * p->row_bytes, &l->u[i].u, cols);
-}
-
-/* Blocks stand alone: scales of a run are found when everything before it has fed back. */
-static void run_by_run(const struct loop *p, struct lanes *l, uint64_t row0, uint32_t n)
-{
-    const uint64_t cols = p->f->n, block = p->type->block;
-
-    for (uint64_t r = 0; r < cols; r += RUN) {
-        uint64_t end = r + RUN < cols ? r + RUN : cols, at = r / block * p->type->block_bytes;
-
-        feed_run(p, l, n, r, end);
-        for (uint32_t i = 0; i < n; i++) {
-            uint8_t *to = p->dst + (row0 + i) * p->row_bytes + at;
-            for (uint64_t c = r; c < end; c++) l->row[c - r] = l->w[i * cols + c] + l->run[i * RUN + (c - r)];
-            p->type->encode(to, l->row, end - r, p->f->importance + r);
-            l->u[i] = pare_row_view(p->type, end - r, l->view + i * l->view_bytes);
-            p->type->unpack(&l->u[i].u, to, end - r);
-        }
-        round_run(p, l, n, r, end, r);
-        for (uint32_t i = 0; i < n; i++) p->type->repack(p->dst + (row0 + i) * p->row_bytes + at, &l->u[i].u, end - r);
-    }
 }
 
 static void encode_chunk(void *ctx, uint32_t chunk, uint32_t worker)
@@ -201,8 +177,7 @@ static void encode_chunk(void *ctx, uint32_t chunk, uint32_t worker)
     memset(l->left, 0, sizeof l->left);
     for (uint32_t i = 0; i < n; i++)
         for (uint64_t k = 0; k < p->f->n; k++) l->w[i * p->f->n + k] = p->w[(row0 + i) * p->f->n + column_of(p->f, k)];
-    if (p->f->order != NULL || (p->type->caps & PARE_DT_ANYWIDTH)) whole_rows(p, l, row0, n);
-    else run_by_run(p, l, row0, n);
+    whole_rows(p, l, row0, n);
     for (uint32_t i = 0; p->err != NULL && i < n; i++) p->err[row0 + i] = p->f->scale * l->left[i];
 }
 

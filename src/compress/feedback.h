@@ -24,12 +24,12 @@ struct pare_feedback {
 struct pare_feedback_settings {
     double damping;  /* part of the mean diagonal that is added to it; 0: 0.01 */
     double ridge;    /* errors count as such too, by this times the mean diagonal (a tied head is also a table) */
-    bool   by_size;  /* columns of large E[x^2] first (act-order); scales are then found before any feedback */
+    bool   by_size;  /* columns of large E[x^2] first (act-order) */
 };
 
 /* pare_feedback_create factors xx [n][n] (of struct pare_second) in its place; afterwards xx is what it was up to a factor, or spoilt where
- * it failed. Damping is raised tenfold up to three times where the
- * factorization fails; PARE_E_CORRUPT when it still fails or xx is not finite: the caller then rounds without feedback and says so. */
+ * it failed. Damping is raised tenfold up to three times where the factorization fails; PARE_E_CORRUPT when it still fails or xx is not
+ * finite: the caller then rounds without feedback. */
 int  pare_feedback_create(struct pare_feedback *f, double *xx, uint64_t n, const struct pare_feedback_settings *s,
                           struct pare_job *job, struct pare_diag *diag);
 void pare_feedback_free(struct pare_feedback *f);
@@ -38,8 +38,9 @@ void pare_feedback_free(struct pare_feedback *f);
 struct pare_second;
 int  pare_feedback_of(struct pare_feedback *f, struct pare_second *s, double ridge, const char *name, struct pare_job *job,
                       struct pare_diag *diag);
-/* Rounds rows [rows][n] into dst (type's row bytes apart). The scales come from type->encode. err, if not NULL, gets for each row the
- * output error that is left, in units in which the mean diagonal of H is 1 (damping included). The same bytes for any threads and tier. */
+/* Rounds rows [rows][n] into dst (type's row bytes apart). The scales come from type->encode of the rows as they are, before any
+ * feedback. err, if not NULL, gets for each row the output error that is left, in units in which the mean diagonal of H is 1 (damping
+ * included). The same bytes for any threads and tier. */
 int  pare_feedback_encode(const struct pare_feedback *f, const struct pare_dtype *type, const float *w, uint64_t rows, uint8_t *dst,
                           double *err, struct pare_job *job, struct pare_diag *diag);
 

@@ -182,7 +182,7 @@ static const struct pare_method_option options[] = {
 const struct pare_method pare_method_gptq = {
     .id = "gptq", .module = "compress/feedback", .title = "Rounding errors answered by the columns that are rounded later.",
     .source = "GPTQ, arXiv 2210.17323; LDLQ, arXiv 2307.13304", .stage = PARE_STAGE_ROUND, .guarantee = "bounded",
-    .neutral = "uncorrelated inputs: the bytes of plain rounding", .tested = "tests/method/test_gptq.c",
+    .neutral = "uncorrelated inputs: the values of plain rounding, either neighbour at a tie", .tested = "tests/method/test_gptq.c",
     .acceptance = "divergence of layers in 2 to 4 bits below 0.7 of round-to-nearest with importance in the same bits; bytes as textbook GPTQ",
     .measured = "demo-llama: pq2 0.164 instead of 0.439, pq3 0.0287 instead of 0.0730, q4_k 0.0055 instead of 0.0141",
     PARE_OPTIONS(options),
