@@ -349,14 +349,17 @@ static int write_fed(void *user, uint32_t i, const uint8_t *rows, uint64_t row_b
     return rc;
 }
 
+/* The unit at which such a target is made: a head that is the table too comes with the embedding (make.h). */
+static uint32_t made_in(const struct pare_target *t) { return t->table != NULL ? 0 : t->unit; }
+
 /* The last unit that has such a target still to be written; UINT32_MAX: there is none. */
 static uint32_t last_fed(const struct pare_rewrite *r, const struct pare_writer *w)
 {
     uint32_t last = UINT32_MAX;
 
     for (uint32_t i = 0; i < r->ts->n && r->walk != NULL; i++)
-        if (pare_target_feeds(&r->ts->t[i], r->pick[i]) && !pare_writer_done(w, i) && (last == UINT32_MAX || r->ts->t[i].unit > last))
-            last = r->ts->t[i].unit;
+        if (pare_target_feeds(&r->ts->t[i], r->pick[i]) && !pare_writer_done(w, i) && (last == UINT32_MAX || made_in(&r->ts->t[i]) > last))
+            last = made_in(&r->ts->t[i]);
     return last;
 }
 
