@@ -85,7 +85,7 @@ static int observe_unit(struct pare_targets *ts, struct pare_walk *w, uint32_t u
     int                  rc = pare_inputs_create(&in, pare_model_unit(w->m, unit)->n_slots, full, w->job, diag);
 
     if (rc == PARE_OK)
-        rc = unit == head ? pare_observe_head(w, win, x, full ? PARE_HEAD_ROWS_FULL : PARE_HEAD_ROWS, &obs, diag)
+        rc = unit == head ? pare_observe_head(w, win, x, PARE_HEAD_ROWS_FULL, &obs, diag)
                           : pare_walk_units(w, unit, unit + 1, win, x, &obs, diag);
     if (rc == PARE_OK) rc = learn(ts, unit, &in, errors, w->job, diag);
     if (rc == PARE_OK && tied) {

@@ -15,7 +15,8 @@ int pare_observe_model(struct pare_targets *ts, struct pare_walk *w, const struc
 /* The head's input is the final norm's output: obs sees it for about `some` of the residual rows x [n * len, n_embd], evenly chosen: the
  * head is wide. */
 #define PARE_HEAD_ROWS 512       /* enough for stable mean squares */
-#define PARE_HEAD_ROWS_FULL 4096 /* for full second moments */
+#define PARE_HEAD_ROWS_FULL 4096 /* for full second moments. Fit takes as many for mean squares too: its bytes must not depend on whether a
+                                  * search, which looks at both, or a replay of its plan came before */
 int pare_observe_head(struct pare_walk *w, const struct pare_windows *win, const float *x, uint32_t some, const struct pare_observer *obs,
                       struct pare_diag *diag);
 

@@ -137,6 +137,16 @@ run 0 "$pare" fit "$model" --text "$tmp/short.txt" --methods pq2,pq3,q4_k --bpw 
 run 0 "$pare" fit "$model" --text "$tmp/short.txt" --methods pq2,pq3,q4_k --bpw 3 --no-proof -q -o "$tmp/same.gguf" -t 1 --cpu-mask avx2
 same "$tmp/same.gguf" "$tmp/all.gguf"
 
+start "a plan that rounds nothing with feedback replays to the bytes of the search that allowed it"
+head -c 60000 data/text/calibration.txt >"$tmp/longer.txt" # more rows than a head is observed on without full moments
+run 0 "$pare" fit "$model" --text "$tmp/longer.txt" --methods tc3 --bpw 3.2 --no-proof -q --json -o "$tmp/all.gguf"
+"$tools/jsoncheck" -n plan <"$out" >/dev/null 2>&1 || wrong "no plan"
+grep -q '"method":"gptq"' "$out" && wrong "rounded with feedback"
+run 0 "$pare" inspect "$tmp/all.gguf" --json
+sed -n 's/.*"pare.plan":"\(\(\\.\|[^"\\]\)*\)".*/\1/p' "$out" | sed 's/\\"/"/g' >"$tmp/stored.json"
+run 0 "$pare" fit "$model" --text "$tmp/longer.txt" --plan "$tmp/stored.json" --no-proof -q -o "$tmp/same.gguf"
+same "$tmp/same.gguf" "$tmp/all.gguf"
+
 start "--plan-only prints a plan and writes nothing"
 quick 0 --bpw 4 --plan-only
 cp "$out" "$tmp/plan-only.json"
