@@ -89,10 +89,6 @@ struct pare_dtype {
      * that say nothing about the values come out as encoders write them, so only a comparison tells whether a row came back. Any
      * view is taken, also one that unpack never gives: codes are cut to their bits, what has no code gets some code. */
     void (*repack)(void *dst, const struct pare_unpacked *in, uint64_t cols);
-    /* encode_part chooses columns [c0, c1) of an encoded row anew, the row's scale and the columns before c0 staying as they are; src and
-     * importance as for encode. For error feedback: encode the row, then for ascending runs of columns that cover it change src behind
-     * the run and call again. Columns from c1 on may decode to something else until their turn comes. NULL: not offered. */
-    void (*encode_part)(void *dst, const float *src, uint64_t cols, uint64_t c0, uint64_t c1, const float *importance);
     struct pare_pack_traits pack;
 };
 

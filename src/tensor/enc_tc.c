@@ -51,19 +51,6 @@ static const float *values_of(const struct pare_trellis *t)
 
 static uint64_t column_of(const struct ring *r, uint64_t place) { return 4 * (place % (r->n / 4)) + place / (r->n / 4); }
 
-static unsigned get_code(const struct ring *r, uint64_t place)
-{
-    const uint64_t col = column_of(r, place);
-    const uint8_t *q = r->codes + col / BLOCK * (uint64_t)(4 * r->t->bits) + col % 4;
-    const unsigned j = (unsigned)(col % BLOCK / 4);
-
-    switch (r->t->bits) {
-    case 2: return q[j / 4 * 4] >> 2 * (j % 4) & 3u;
-    case 3: return (q[j / 4 * 4] >> 2 * (j % 4) & 3u) | (q[8] >> j & 1u) << 2;
-    default: return q[j / 2 * 4] >> 4 * (j % 2) & 15u;
-    }
-}
-
 static void put_field(uint8_t *q, unsigned at, unsigned mask, unsigned v) { *q = (uint8_t)((*q & ~(mask << at)) | v << at); }
 
 static void put_code(const struct ring *r, uint64_t place, unsigned code)
@@ -86,15 +73,6 @@ static int history_of(const struct ring *r, const uint8_t *end)
     int k = r->t->bits, h = 0;
 
     for (int i = 0; i < PARE_TRELLIS_BITS / k - 1; i++) h |= end[-1 - i] << k * i;
-    return h;
-}
-
-/* The history before a place, from the row's bytes. */
-static int history_at(const struct ring *r, uint64_t place)
-{
-    int k = r->t->bits, h = 0;
-
-    for (int i = 0; i < PARE_TRELLIS_BITS / k - 1; i++) h |= (int)(get_code(r, (place + r->n - 1 - (uint64_t)i) % r->n) << k * i);
     return h;
 }
 
@@ -224,37 +202,10 @@ static void encode(const struct pare_trellis *t, void *dst, const float *src, ui
     if ((double)d < 2.0 * (double)r.d * (f.g / f.h)) pare_enc_put16(dst, bits);
 }
 
-/* A column's place on the ring does not move, so a run of columns is four runs of places. Those that the next of the four begins with, at
- * the end of a row, stay: their codes are part of what follows. */
-static void encode_part(const struct pare_trellis *t, void *dst, const float *src, uint64_t cols, uint64_t c0, uint64_t c1, const float *importance)
-{
-    struct ring r;
-    uint64_t steps;
-
-    begin(&r, t, dst, src, cols, importance);
-    r.d = pare_enc_scaled_by(pare_f16_to_f32(pare_le16(dst)), -r.u.k);
-    if (r.d == 0.0f || c0 >= c1 || c0 >= cols) return;
-    if (c1 > cols) c1 = cols;
-    steps = r.n / 4;
-    for (uint64_t c = 0; c < 4; c++) {
-        const uint64_t first = c0 > c ? (c0 - c + 3) / 4 : 0, end = c1 > c ? (c1 - c + 3) / 4 : 0, ahead = end + LOOK;
-        const uint64_t from = c * steps + first;
-        const bool all = ahead >= steps;
-
-        if (first >= end) continue;
-        cover(&r, from, c * steps + (all ? steps : ahead), history_at(&r, from), all ? history_at(&r, (c + 1) * steps % r.n) : -1, true, NULL);
-    }
-}
-
 #define ENCODE(tag)                                                                                                    \
     void pare_encode_##tag(void *dst, const float *src, uint64_t cols, const float *importance)                        \
     {                                                                                                                  \
         encode(&pare_trellis_##tag, dst, src, cols, importance);                                                       \
-    }                                                                                                                  \
-    void pare_encode_part_##tag(void *dst, const float *src, uint64_t cols, uint64_t c0, uint64_t c1,                  \
-                                const float *importance)                                                               \
-    {                                                                                                                  \
-        encode_part(&pare_trellis_##tag, dst, src, cols, c0, c1, importance);                                          \
     }
 ENCODE(tc2)
 ENCODE(tc3)

@@ -41,9 +41,4 @@ void pare_encode_pq6(void *dst, const float *src, uint64_t cols, const float *im
 void pare_encode_tc2(void *dst, const float *src, uint64_t cols, const float *importance);
 void pare_encode_tc3(void *dst, const float *src, uint64_t cols, const float *importance);
 void pare_encode_tc4(void *dst, const float *src, uint64_t cols, const float *importance);
-/* Columns [c0, c1) of a row that is encoded already (struct pare_dtype.encode_part). */
-void pare_encode_part_tc2(void *dst, const float *src, uint64_t cols, uint64_t c0, uint64_t c1, const float *importance);
-void pare_encode_part_tc3(void *dst, const float *src, uint64_t cols, uint64_t c0, uint64_t c1, const float *importance);
-void pare_encode_part_tc4(void *dst, const float *src, uint64_t cols, uint64_t c0, uint64_t c1, const float *importance);
-
 #endif

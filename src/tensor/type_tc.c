@@ -125,7 +125,6 @@ static void decode_row(const struct pare_trellis *t, float *dst, const uint8_t *
         .name = #tag, .type = NAME, .gguf_id = -1, .block = BLOCK, .block_bytes = 4 * (nbits), .row_bytes = 2,         \
         .caps = PARE_DT_QUANT | PARE_DT_WRITE | PARE_DT_ANYWIDTH | PARE_DT_SLOW, .bits = nbits, .help = text,                         \
         .decode = decode_##tag, .encode = pare_encode_##tag, .unpack = unpack_##tag, .repack = repack_##tag,           \
-        .encode_part = pare_encode_part_##tag,                                                                         \
         .pack = { .bits = nbits, .group = BLOCK, .d_is_f16 = true, .trellis = &pare_trellis_##tag },                   \
     };
 

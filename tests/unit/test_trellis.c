@@ -185,55 +185,10 @@ static void normal_numbers(void **state)
     pare_enc_use(NULL);
 }
 
-/* ---- runs of columns ---- */
-
-static void parts(void **state)
-{
-    static const uint64_t widths[] = { 40, 256, 333, 1000 };
-    static float x[MOST], y[MOST], z[MOST], moved[MOST];
-    static uint8_t row[MOST];
-
-    (void)state;
-    pare_enc_use(pare_enc_wide_for(pare_cpu_best_tier()));
-    for (int k = 0; k < N_TYPE; k++)
-        for (int j = 0; j < 4; j++) {
-            const struct pare_dtype *t = pare_dtype_of(type[k]);
-            uint64_t cols = widths[j], run = j % 2 ? 64 : 50;
-            double whole, again;
-
-            for (uint64_t i = 0; i < cols; i++) x[i] = normal(9 + (uint64_t)k, i);
-            t->encode(row, x, cols, NULL);
-            t->decode(y, row, cols);
-            whole = error_of(x, y, cols);
-            const unsigned d = pare_le16(row);
-
-            /* run by run, nothing changed: about as good, the scale stays, columns before a run stay */
-            for (uint64_t c = 0; c < cols; c += run) {
-                t->decode(y, row, cols);
-                t->encode_part(row, x, cols, c, c + run < cols ? c + run : cols, NULL);
-                t->decode(z, row, cols);
-                assert_memory_equal(y, z, c * sizeof *y);
-                assert_int_equal(pare_le16(row), d);
-            }
-            again = error_of(x, z, cols);
-            if (cols >= 256) assert_true(again <= 1.15 * whole);
-
-            /* what stands behind a run may ask for other numbers: the last half follows when its weights move, but for the last codes */
-            memcpy(moved, x, sizeof moved);
-            for (uint64_t i = cols / 2; i < cols; i++) moved[i] = -x[i];
-            t->encode_part(row, moved, cols, cols / 2, cols, NULL);
-            t->decode(z, row, cols);
-            const uint64_t n = cols - cols / 2 - 32;
-            if (cols >= 256) assert_true(error_of(moved + cols / 2, z + cols / 2, n) <= 0.2 * (double)n);
-        }
-    pare_enc_use(NULL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(description), cmocka_unit_test(tables), cmocka_unit_test(every_path), cmocka_unit_test(normal_numbers),
-        cmocka_unit_test(parts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
