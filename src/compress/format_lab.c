@@ -5,30 +5,22 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/job.h"
 #include "base/mem.h"
 #include "base/status.h"
 #include "compress/method.h"
+#include "kernel/hadamard.h"
 #include "kernel/vec.h"
 
-static void butterflies(float *x, uint32_t n)
+/* Blocks of a power of two; columns behind the last whole block stay. */
+static int rotate_rows(float *x, uint64_t rows, uint64_t cols, uint32_t block, struct pare_diag *diag)
 {
-    float norm = 1.0f / sqrtf((float)n);
+    struct pare_hadamard h;
 
-    for (uint32_t half = 1; half < n; half *= 2)
-        for (uint32_t i = 0; i < n; i += 2 * half)
-            for (uint32_t j = i; j < i + half; j++) {
-                float a = x[j], b = x[j + half];
-
-                x[j] = a + b;
-                x[j + half] = a - b;
-            }
-    for (uint32_t i = 0; i < n; i++) x[i] *= norm;
-}
-
-void pare_format_hadamard(float *x, uint64_t rows, uint64_t cols, uint32_t block)
-{
-    for (uint64_t r = 0; r < rows; r++)
-        for (uint64_t at = 0; at + block <= cols; at += block) butterflies(x + r * cols + at, block);
+    PARE_FORWARD(pare_hadamard_init(&h, block, diag));
+    for (uint64_t r = 0; r < rows; r++) pare_hadamard_run(&h, pare_cpu_best_tier(), x + r * cols, x + r * cols, cols / block * block, false);
+    pare_hadamard_free(&h);
+    return PARE_OK;
 }
 
 int pare_format_noise(struct pare_format_noise *out, const struct pare_codec *c, struct pare_codec_shape s, const float *x, uint32_t rotate,
@@ -45,7 +37,9 @@ int pare_format_noise(struct pare_format_noise *out, const struct pare_codec *c,
     rc = a == NULL || b == NULL ? PARE_NOMEM(diag) : PARE_OK;
     if (rc == PARE_OK) {
         memcpy(a, x, n * sizeof *a);
-        if (rotate > 1) pare_format_hadamard(a, s.rows, s.cols, rotate);
+        if (rotate > 1) rc = rotate_rows(a, s.rows, s.cols, rotate, diag);
+    }
+    if (rc == PARE_OK) {
         memcpy(b, a, n * sizeof *b);
         rc = pare_codec_round(c, s, b, &bytes, diag);
     }

@@ -19,7 +19,5 @@ int pare_format_noise(struct pare_format_noise *out, const struct pare_codec *c,
 double pare_format_db(const struct pare_format_noise *n);
 /* Mean over blocks of `block` columns of largest magnitude / root mean square; blocks of zeros are left out. */
 double pare_format_crest(const float *x, uint64_t rows, uint64_t cols, uint32_t block);
-/* In place, blocks of a power of two: orthonormal, its own inverse. */
-void pare_format_hadamard(float *x, uint64_t rows, uint64_t cols, uint32_t block);
 
 #endif
