@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "base/mem.h"
 #include "base/status.h"
+#include "kernel/linalg.h"
 #include "kernel/vec.h"
 
 #define BLOCK 128u
@@ -16,49 +17,13 @@
 
 /* ---- the factor ---- */
 
-/* H = R R^T with R upper triangular, from the last column up, in place of the upper triangle. False when a pivot is not positive.
- * Plain f64 sums in ascending order: the same everywhere. */
-static bool factor(double *h, uint64_t n)
-{
-    for (uint64_t j = n; j-- > 0;) {
-        double d = h[j * n + j];
-
-        for (uint64_t k = j + 1; k < n; k++) d -= h[j * n + k] * h[j * n + k];
-        if (!(d > 0) || !isfinite(d)) return false;
-        d = sqrt(d);
-        h[j * n + j] = d;
-        for (uint64_t i = 0; i < j; i++) {
-            double s = h[i * n + j];
-
-            for (uint64_t k = j + 1; k < n; k++) s -= h[i * n + k] * h[j * n + k];
-            h[i * n + j] = s / d;
-        }
-    }
-    return true;
-}
-
-/* U = R^-1, row by row from the last: row i of U is (e_i - sum over k > i of R_ik U_k) / R_ii. */
-static void invert(double *r, uint64_t n)
-{
-    for (uint64_t i = n; i-- > 0;) {
-        double *row = r + i * n, d = 1.0 / row[i];
-
-        for (uint64_t c = n; c-- > i + 1;) { /* descending: row[k], k < c, are still R's */
-            double s = 0;
-
-            for (uint64_t k = i + 1; k <= c; k++) s += row[k] * r[k * n + c];
-            row[c] = s;
-        }
-        for (uint64_t c = i + 1; c < n; c++) row[c] = -row[c] * d;
-        row[i] = d;
-    }
-}
-
-static int make_factor(double *h, const struct pare_second *in, double damp, struct pare_diag *diag)
+/* h becomes U, of which only the upper triangle counts. */
+static int make_factor(double *h, const struct pare_second *in, double damp, struct pare_job *job, struct pare_diag *diag)
 {
     const uint64_t n = in->cols;
     double         mean = 0;
     uint64_t       alive = 0;
+    int            rc;
 
     for (uint64_t i = 0; i < n; i++) {
         mean += in->xx[i * n + i];
@@ -69,15 +34,14 @@ static int make_factor(double *h, const struct pare_second *in, double damp, str
         memcpy(h, in->xx, n * n * sizeof *h);
         for (uint64_t i = 0; i < n; i++) h[i * n + i] += in->xx[i * n + i] > 0 ? damp * mean : mean;
         for (uint64_t i = 0; i < n * n; i++) h[i] /= mean; /* U of the moments up to one factor, which cancels; nothing overflows in f32 */
-        if (factor(h, n)) {
-            invert(h, n);
-            return PARE_OK;
-        }
+        rc = pare_chol_reversed(h, n, n, NULL, job, NULL); /* H = R R^T with R upper triangular, and U = R^-1 */
+        if (rc == PARE_OK) return pare_tri_inverse(h, n, n, PARE_UPPER, job, diag);
+        if (rc != PARE_E_CORRUPT) return PARE_NOMEM(diag);
     }
     PARE_FAIL(diag, PARE_E_CORRUPT, "the second moment of %" PRIu64 " channels is not positive definite", n);
 }
 
-int pare_columns_open(struct pare_columns *c, const struct pare_second *in, double damp, struct pare_diag *diag)
+int pare_columns_open(struct pare_columns *c, const struct pare_second *in, double damp, struct pare_job *job, struct pare_diag *diag)
 {
     const uint64_t n = in->cols;
     double        *h = NULL;
@@ -88,7 +52,7 @@ int pare_columns_open(struct pare_columns *c, const struct pare_second *in, doub
     h = pare_alloc_array(n * n, sizeof *h);
     c->u = pare_alloc_array(n * n, sizeof *c->u);
     c->inv_diag = pare_zalloc(n, sizeof *c->inv_diag);
-    rc = h == NULL || c->u == NULL || c->inv_diag == NULL ? PARE_NOMEM(diag) : make_factor(h, in, damp, diag);
+    rc = h == NULL || c->u == NULL || c->inv_diag == NULL ? PARE_NOMEM(diag) : make_factor(h, in, damp, job, diag);
     for (uint64_t i = 0; rc == PARE_OK && i < n; i++)
         for (uint64_t k = 0; k < n; k++) {
             double v = k < i ? 0 : h[i * n + k];

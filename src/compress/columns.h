@@ -16,7 +16,7 @@ struct pare_columns {
 /* in->xx must be there. damp: added to the diagonal, times its mean (0.01 is usual). A channel that was never active gets the mean itself:
  * its weights are cheap to remove and nothing is moved because of them. Where the matrix is not positive definite the damping is raised
  * tenfold, at most eight times; then PARE_E_CORRUPT. Memory: 12 * cols^2 bytes while it works. */
-int  pare_columns_open(struct pare_columns *c, const struct pare_second *in, double damp, struct pare_diag *diag);
+int  pare_columns_open(struct pare_columns *c, const struct pare_second *in, double damp, struct pare_job *job, struct pare_diag *diag);
 void pare_columns_free(struct pare_columns *c);
 
 /* Rounding of what stays, in the same pass. begin is called for each group of a row before its first column, with the weights as they

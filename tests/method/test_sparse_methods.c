@@ -20,7 +20,7 @@ static int factor_of(const struct pare_second *in, const struct pare_columns **c
 {
     for (int i = 0; i < MAX_FACTORS; i++) {
         if (factors[i].in == NULL) {
-            PARE_FORWARD(pare_columns_open(&factors[i].c, in, 0.01, diag));
+            PARE_FORWARD(pare_columns_open(&factors[i].c, in, 0.01, r->job, diag));
             factors[i].in = in;
         }
         if (factors[i].in == in) {

@@ -224,7 +224,7 @@ static void column_loop(void **state)
     (void)state;
     moments(&in, N, 200, 11);
     damped(h, &in);
-    OK(pare_columns_open(&c, &in, 0.01, &diag));
+    OK(pare_columns_open(&c, &in, 0.01, NULL, &diag));
     OK(pare_mask_create(&m, R, N, &diag));
     for (int i = 0; i < R * N; i++) was[i] = draw(13, (uint64_t)i);
     memcpy(w, was, sizeof w);
@@ -281,7 +281,7 @@ static void same_bits(void **state)
 
     (void)state;
     moments(&in, N, 200, 17);
-    OK(pare_columns_open(&c, &in, 0.01, &diag));
+    OK(pare_columns_open(&c, &in, 0.01, NULL, &diag));
     OK(pare_mask_create(&m, R, N, &diag));
     for (int turn = 0; turn < 5; turn++) {
         struct pare_job *job;
