@@ -11,6 +11,7 @@
 #include "compress/method.h"
 #include "kernel/vec.h"
 
+#define NEAR 0.5 /* a factor of 1.65 in one feature */
 enum { TERMS = 1 + 2 * PARE_META_FEATURES };
 #define RIDGE 1e-4 /* a share of the mean square of the terms: only keeps what never varied at 0 */
 
@@ -126,6 +127,35 @@ static bool solve(double a[TERMS][TERMS], double b[TERMS])
     return true;
 }
 
+static double plane(const double b[TERMS], const double mean[TERMS], uint32_t n, double level, const double f[PARE_META_FEATURES])
+{
+    double t[TERMS];
+
+    terms_of(t, f);
+    for (int i = 1; i < TERMS; i++) level += b[i] * (t[i] - mean[i] / n);
+    return level;
+}
+
+/* What the regression leaves over at runs nearby: time bends where memory gives way to arithmetic, which no square follows. Weights fall
+ * with the squared distance of the logarithms. */
+static double nearby(const struct pare_meta_log *log, const char *method, const double f[PARE_META_FEATURES], const char *without, const double b[TERMS],
+                     const double mean[TERMS], uint32_t n, double level)
+{
+    double sum = 0, weights = 0;
+
+    for (uint32_t r = 0; r < log->n; r++) {
+        const struct pare_meta_run *run = &log->run[r];
+        double                      d = 0, w;
+
+        if (strcmp(run->method, method) != 0 || (without != NULL && strcmp(run->model, without) == 0)) continue;
+        for (int i = 0; i < PARE_META_FEATURES; i++) d += (pare_log(run->feature[i]) - pare_log(f[i])) * (pare_log(run->feature[i]) - pare_log(f[i]));
+        w = pare_exp(-d / (2 * NEAR * NEAR));
+        weights += w;
+        sum += w * (pare_log(run->seconds) - plane(b, mean, n, level, run->feature));
+    }
+    return sum / (weights + 1e-3); /* with nothing nearby the regression stands alone */
+}
+
 /* The mean of all terms is taken away first, so that the ridge does not pull the level of time to 1 second. */
 bool pare_meta_predict(const struct pare_meta_log *log, const char *method, const double feature[PARE_META_FEATURES], const char *without, double *seconds)
 {
@@ -153,10 +183,8 @@ bool pare_meta_predict(const struct pare_meta_log *log, const char *method, cons
     a[0][0] = 1;
     for (int i = 1; i < TERMS; i++) a[i][i] += RIDGE * n;
     if (!solve(a, b)) return false;
-    terms_of(t, feature);
     level /= n;
-    for (int i = 1; i < TERMS; i++) level += b[i] * (t[i] - mean[i] / n);
-    *seconds = pare_exp(level);
+    *seconds = pare_exp(plane(b, mean, n, level, feature) + nearby(log, method, feature, without, b, mean, n, level));
     return true;
 }
 
@@ -280,5 +308,6 @@ const struct pare_method pare_method_metainf = {
     .tested = "tests/unit/test_metainf.c",
     .acceptance = "leave one model out on synthetic times with a known oracle: mean time under 1.10 of the best, 80 % within 10 %, below the best "
                   "single method; tests/method/bench_metainf.c the same on measured times",
-    .measured = "synthetic times, 280 runs: 1.003 of the best, all within 10 %, best single method 1.113", PARE_OPTIONS(metainf_options),
+    .measured = "synthetic times, 280 runs: 1.001 of the best, all within 10 %, best single method 1.113; measured, 240 runs, twice: 1.003 and 1.015 of the "
+                "best, 100 % and 96 % within 10 %, best single method 1.013 both times; with loss at most 0.02: 1.010 and 1.018, single 1.028", PARE_OPTIONS(metainf_options),
 };

@@ -28,7 +28,7 @@ int  pare_meta_read(struct pare_meta_log *log, const char *text, size_t n, struc
 char *pare_meta_write(const struct pare_meta_log *log); /* pare_free; NULL: out of memory */
 
 /* Predicted seconds of one method for a workload, by ridge regression of log time on the logarithms of the features and their squares,
- * over the runs of that method whose model is not `without` (NULL: all). false when there are fewer than 3 such runs. */
+ * plus what it leaves over at runs nearby, over the runs of that method whose model is not `without` (NULL: all). false when there are fewer than 3 such runs. */
 bool pare_meta_predict(const struct pare_meta_log *log, const char *method, const double feature[PARE_META_FEATURES], const char *without, double *seconds);
 /* The method with the least predicted time among those that have a run for the workload with quality <= most; NULL: none. */
 const char *pare_meta_choose(const struct pare_meta_log *log, const double feature[PARE_META_FEATURES], const char *without, double most);
