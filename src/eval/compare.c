@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * src/eval/compare.c: makes the forms of a model one after the other, measures each, removes it. */
+#define _GNU_SOURCE
 #include "eval/compare.h"
 
 #include <math.h>
