@@ -177,6 +177,6 @@ const struct pare_method pare_method_db_llm = {
     .neutral = "rounds 0: the two-bit grid {-s, 0, s, 2 s} itself", .tested = "tests/method/test_plane_methods.c",
     .acceptance = "less divergence than two bits rounded to nearest at equal bytes (groups of 64); more than half of the bits are 0; product equals the decoded one to 1e-4",
     .measured = "demo-llama: divergence 0.398 instead of 0.907 (grid alone 0.561), perplexity 252 instead of 427, original 195; 56.0 % zeros. SmolLM2-135M: 2.47 instead of "
-                "10.15, perplexity 401 instead of 4.3e5, original 42.0; 55.1 % zeros. The table kernel takes 3.1 times as long as the engine's 2-bit kernel",
+                "10.15, perplexity 401 instead of 4.3e5, original 42.0; 55.1 % zeros. The table kernel takes 3.0 times as long as the engine's 2-bit kernel",
     PARE_OPTIONS(dual_options),
 };

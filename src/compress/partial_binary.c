@@ -245,5 +245,11 @@ static const struct pare_method_option partial_options[] = {
 const struct pare_method pare_method_pb_llm = {
     .id = "pb-llm", .module = "compress/partial_binary", .title = "Salient weights in 8 bits, all others one bit each, with error feedback.",
     .source = "PB-LLM, arXiv 2310.00034", .stage = PARE_STAGE_ROUND, .guarantee = "bounded",
-    .neutral = "share 1: the 8-bit matrix exactly", .tested = "tests/method/test_pb_llm.c", PARE_OPTIONS(partial_options),
+    .neutral = "share 1: the 8-bit matrix exactly", .tested = "tests/method/test_pb_llm.c",
+    .acceptance = "a tenth salient: perplexity at most a fifth of plain binarization's, lower than rounding to nearest with the same mask, falling with the share; the "
+                  "column loop equals the textbook's; product equals the decoded one to 1e-4; signs and values take at most 1.8 bits a weight",
+    .measured = "demo-llama, original 195: perplexity 260 at 0.10 (round to nearest 312, plain binary 1489, binary with feedback 493), 299, 221, 207 at 0.05, 0.20, "
+                "0.30; by |w| 243; 1.70 bits of codes, 0.48 of mask, 2.48 in all. SmolLM2-135M, original 42: 1.0e5 at 0.10 (round to nearest 4.0e5, plain binary "
+                "2.7e6), 1.3e6, 2543, 352 at 0.05, 0.20, 0.30; by |w| 3.3e5",
+    PARE_OPTIONS(partial_options),
 };

@@ -14,7 +14,7 @@ const struct pare_method pare_method_apllm_bipolar = {
     .neutral = "any widths 1..8: the product equals the sum of integers exactly", .tested = "tests/kernel/test_planes.c",
     .acceptance = "equal to a sum in 64 bits for all 8 x 8 widths and 3 x 3 kinds of numbers, in every tier; the crossover is printed by bench_planes",
     .measured = "Xeon with AVX-512 VNNI, one thread, 5632 x 2048: W2A2 0.29 ms, the engine's 8-bit kernel 0.76, its 2-bit one 0.24; W1A1 0.12; "
-                "with activations of 8 bits popcount takes 1.5 (one bit) to 3.3 times (four bits) as long as the engine",
+                "with activations of 8 bits popcount takes 1.4 (one bit) to 3.3 times (four bits) as long as the engine",
     PARE_OPTIONS(width_options),
 };
 const struct pare_method pare_method_lut_gemm = {

@@ -78,13 +78,17 @@ static bool input(void *user, const struct pare_lab *lab, uint32_t i, float *x, 
     return true;
 }
 
-static struct pare_tally_result run(struct plan *p, const char *what)
+static struct pare_tally_result on(struct plan *p, const struct pare_windows *win, const char *what)
 {
-    struct pare_tally_result t = rig_measure(r, &(struct pare_lab_change){ weight, input, p });
+    struct pare_tally_result t;
 
-    print_message("%-44s divergence %.5f +- %.5f, perplexity %.3f (original %.3f)\n", what, t.kld, t.kld_se, t.ppl, t.ppl_base);
+    RIG_OK(pare_lab_measure(&r->lab, &(struct pare_lab_change){ weight, input, p }, win, &t, &r->diag));
+    print_message("%-44s divergence %.5f +- %.5f, perplexity %.3f (original %.3f), %+.2f %% +- %.2f\n", what, t.kld, t.kld_se, t.ppl, t.ppl_base,
+                  100 * t.ln_ratio, 100 * t.ln_ratio_se);
     return t;
 }
+
+static struct pare_tally_result run(struct plan *p, const char *what) { return on(p, NULL, what); }
 
 /* Roles in the order of their first matrix. */
 static uint32_t roles(const char *role[16])
@@ -110,12 +114,15 @@ static void flexq(void **state)
     bool wide[16];
     struct pare_planes p6, p8;
     struct pare_tally_result t, t6, t8;
+    struct pare_windows few = r->calib; /* what is sensitive is found on text of the calibration */
 
     (void)state;
+    few.n = few.n < 2 ? few.n : 2;
     for (uint32_t k = 0; k < n; k++) {
         struct plan one = { SIX, .bits = 6, .only = role[k] };
 
-        loss[k] = run(&one, role[k]).kld;
+        t = on(&one, &few, role[k]);
+        loss[k] = t.kld;
     }
     pare_flexq_sensitive(loss, n, wide);
     for (uint32_t k = 0; k < n; k++)
@@ -126,7 +133,8 @@ static void flexq(void **state)
     t = run(&mixed, "W6A6, sensitive ones A8");
     for (uint32_t k = 0; k < n_wide; k++) print_message("sensitive: %s\n", mixed.wide[k]);
     assert_true(t.kld <= t6.kld && t8.kld <= t.kld);
-    assert_true(t.ln_ratio <= log(1.005));
+    /* The divergence is the rise that is expected of a text by the model itself, and known ten times better than the one of this text. */
+    assert_true(t.kld <= log(1.005) && t.ln_ratio <= log(1.005));
     assert_int_equal(pare_planes_shape(&p6, 768, 256, PARE_FLEXQ_GROUP, 6, PARE_PLANE_SIGNED, NULL), PARE_OK);
     assert_int_equal(pare_planes_shape(&p8, 768, 256, PARE_FLEXQ_GROUP, 8, PARE_PLANE_SIGNED, NULL), PARE_OK);
     assert_int_equal(pare_planes_bytes(&p6) * 8, pare_planes_bytes(&p8) * 6);
